@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One session a stage or command. The work is done by `python -m pipeline`, in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.3"
+nox.options.default_venv_backend = "none"  # ./bootstrap made the one environment that all use
+nox.options.sessions = ["plan"]  # the one that does nothing
+
+# For machines like CI's, which limit containers; users have their own.
+LOCAL_CONTAINERS_CONF = Path(__file__).parent / ".ci" / "containers.conf"
+
+COMMANDS = {
+    "plan": "What a release would do, and why.",
+    "image": "Make the target's container image, if it is not there.",
+    "fetch": "Get the source RPM and check it.",
+    "patch": "Apply the series, with no fuzz.",
+    "render": "Lay our lines over the vendor's spec.",
+    "unit": "The patch's tests: red without it, green with it.",
+    "build": "Source RPM and RPMs.",
+    "contracts": "What must go on working beside the patches, in source and packages.",
+    "lint": "rpmlint, against the vendor's own package.",
+    "repo": "Stage the yum repository.",
+    "publish": "Put the repository on the mirror.",
+    "release": "Everything, from the source RPM to the mirror.",
+    "compat": "The series on upstream's tags: does it apply, do its tests pass.",
+    "refresh": "Rebase the series onto another tag of upstream's.",
+    "doctor": "What this machine can do, and what mends what it cannot.",
+}
+
+
+def add_command(name: str, what: str) -> None:
+    """A session that is one command of the pipeline."""
+
+    def run(session: nox.Session) -> None:
+        python(session, "-m", "pipeline", name, *session.posargs)
+
+    run.__doc__ = what
+    nox.session(name=name)(run)
+
+
+def python(session: nox.Session, *words: str, env: dict[str, str] | None = None) -> None:
+    # nox would mix the two streams, and kill what ctrl-C gave a moment to tidy up.
+    session.run(
+        sys.executable,
+        *words,
+        external=True,
+        env=env,
+        stderr=sys.stderr,
+        interrupt_timeout=30.0,
+        terminate_timeout=10.0,
+    )
+
+
+for command, description in COMMANDS.items():
+    add_command(command, description)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Unit and integration tests."""
+    python(session, "-m", "pytest", *session.posargs, env={"CONTAINERS_CONF": str(LOCAL_CONTAINERS_CONF)})
+
+
+@nox.session
+def style(session: nox.Session) -> None:
+    """Formatting, lint, types and import rules."""
+    python(session, "-m", "ruff", "format", "--check", ".")
+    python(session, "-m", "ruff", "check", ".")
+    python(session, "-m", "mypy")
+    session.run(str(Path(sys.executable).with_name("lint-imports")), external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The pipeline against a shell script of bare tools."""
+    python(session, "-m", "tests.bench", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write requirements.lock anew from pyproject.toml."""
+    words = ["--group", "dev", "--universal", "--python-version", "3.11", "--generate-hashes", "--quiet"]
+    command = ["--custom-compile-command", "./bootstrap -s lock", "--output-file", "requirements.lock"]
+    python(session, "-m", "uv", "pip", "compile", "pyproject.toml", *words, *command, *session.posargs)
