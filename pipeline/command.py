@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run a program: time limit over its whole process group, log, redaction, one kind of error each.
+
+The only importer of plumbum. Output goes to files, never to pipes: a grandchild that outlives its
+parent would hold a pipe open and make the reader wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from plumbum import CommandNotFound, local
+
+from pipeline.errors import CommandFailed, CommandMissing, CommandTimedOut
+
+_GRACE_SECONDS = 5.0
+_TAIL_BYTES = 256 * 1024
+# A user's name alone is no secret, but where it stands for a token: in http.
+_URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]*:[^/\s]*@|(?<=http://)[^/\s]+@|(?<=https://)[^/\s]+@")
+
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandResult:
+    """How a command ended; `stdout` is empty when it went to the log."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: str
+    seconds: float
+
+
+def shown(argv: Sequence[str]) -> str:
+    """The command as a person can paste it, credentials in URLs replaced."""
+    return _redacted(shlex.join(argv))
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_seconds: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log_path: Path | None = None,
+    capture: bool = True,
+    accept: Sequence[int] = (0,),
+) -> CommandResult:
+    """The result of `argv`, whose exit code is one of `accept`.
+
+    With `capture`, standard output is returned and standard error goes to the log; without, both
+    go to the log in the order they were written. `env` is laid over this process's environment.
+
+    Raises: CommandMissing, CommandTimedOut, CommandFailed; KeyboardInterrupt after the group ended.
+    """
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as captured, _open_log(log_path) as log:
+        _write_header(log, argv, cwd)
+        offset = log.tell()
+        process = _start(argv, cwd, env, stdout=captured if capture else log, stderr=log)
+        _running.add(process)
+        try:
+            exit_code = process.wait(timeout=timeout_seconds)
+        except subprocess.TimeoutExpired:
+            raise CommandTimedOut(
+                "time-limit",
+                f"{argv[0]} ran longer than {timeout_seconds:g} seconds and was ended",
+                hint="raise the time limit in pipeline.toml under [time_limits], or look in the log for where it hung",
+                log_path=log_path,
+                reproduce=shown(argv),
+            ) from None
+        finally:
+            _running.discard(process)
+            _end_group(process)
+        seconds = time.monotonic() - started
+        stdout = _read_from(captured, 0) if capture else ""
+        if exit_code not in accept:
+            tail = _read_from(log, max(offset, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            raise _failure(argv, exit_code, stdout + tail, log_path)
+        return CommandResult(argv=tuple(argv), exit_code=exit_code, stdout=stdout, seconds=seconds)
+
+
+def _redacted(text: str) -> str:
+    return _URL_CREDENTIALS.sub("***@", text)
+
+
+def end_all() -> None:
+    """End the commands that other threads wait for: an interrupt reaches the main thread alone."""
+    for process in tuple(_running):
+        _signal_group(process, signal.SIGKILL)
+
+
+def need(program: str) -> None:
+    """Raises: CommandMissing unless the program is on PATH."""
+    if not is_on_path(program):
+        raise CommandMissing(
+            "command-missing",
+            f"{program} is not on PATH",
+            hint="run `./bootstrap`, or `.venv/bin/nox -s doctor` to see the package that has it",
+        )
+
+
+def is_on_path(program: str) -> bool:
+    return program in local
+
+
+def path_of(program: str) -> str:
+    """Where a program that is on PATH lies."""
+    return str(local.which(program))
+
+
+def _start(
+    argv: Sequence[str],
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    *,
+    stdout: IO[bytes],
+    stderr: IO[bytes],
+) -> subprocess.Popen[bytes]:
+    try:
+        command = local[argv[0]]
+    except CommandNotFound:
+        raise CommandMissing(
+            "command-missing",
+            f"{argv[0]} is not on PATH",
+            hint="run `./bootstrap`, or `.venv/bin/nox -s doctor` to see the package that has it",
+        ) from None
+    process: Any = command.popen(
+        args=[*argv[1:]],
+        cwd=str(cwd) if cwd else None,
+        env={**local.env.getdict(), **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+    return cast(subprocess.Popen[bytes], process)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End all that the command left running: politely, then for good."""
+    try:
+        if _signal_group(process, signal.SIGTERM):
+            deadline = time.monotonic() + _GRACE_SECONDS
+            while time.monotonic() < deadline and _group_lives(process):
+                time.sleep(0.02)
+    finally:  # also when somebody presses ctrl-C once more
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
+    """Whether there was anybody in the group to signal."""
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _group_lives(process: subprocess.Popen[bytes]) -> bool:
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return _has_running_member(process.pid)
+
+
+def _has_running_member(group_id: int) -> bool:
+    """Whether more than dead members are left: orphans stay in the group until process 1 collects them."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, group, *_ = path.read_text(errors="replace").rpartition(")")[2].split()
+        except (OSError, ValueError):
+            continue  # it ended just now
+        if int(group) == group_id and state not in "ZX":
+            return True
+    return False
+
+
+def _open_log(log_path: Path | None) -> IO[bytes]:
+    if log_path is None:
+        return tempfile.TemporaryFile()
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    return log_path.open("ab+")
+
+
+def _write_header(log: IO[bytes], argv: Sequence[str], cwd: Path | None) -> None:
+    where = f"  (in {cwd})" if cwd else ""
+    log.write(f"$ {shown(argv)}{where}\n".encode(errors="surrogateescape"))
+    log.flush()
+    log.seek(0, os.SEEK_END)
+
+
+def _read_from(stream: IO[bytes], offset: int) -> str:
+    stream.seek(offset)
+    return stream.read().decode("utf-8", errors="replace")
+
+
+def _failure(argv: Sequence[str], exit_code: int, output: str, log_path: Path | None) -> CommandFailed:
+    how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+    lines = [line for line in output.splitlines() if line.strip()]
+    last = f": {_redacted(lines[-1].strip())}" if lines else ""
+    return CommandFailed(
+        "command-failed",
+        f"{argv[0]} {how}{last}",
+        command_exit_code=exit_code,
+        output=output,
+        log_path=log_path,
+        reproduce=shown(argv),
+    )

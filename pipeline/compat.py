@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The series against a range of upstream's tags: does it apply, why not, do its tests pass, what is coming."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline import lock, parallel, testrun
+from pipeline.context import JobContext
+from pipeline.document import error_document
+from pipeline.errors import PatchError, PipelineError, UnitError, UsageError
+from pipeline.model import Job, PatchVerdict, TagVerdict, UnitOutcome
+from pipeline.progress import Progress
+from pipeline.run import Run, empty_scratch, new_attempt
+from pipeline.series import SeriesPatch, read_series
+from pipeline.settings import Settings
+from pipeline.sources.history import Commit, History
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """Every tag's verdict, in the order of their numbers, and the commits to watch."""
+
+    repository: str
+    tags: tuple[TagVerdict, ...]
+    watch: tuple[Commit, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What is asked for: `git:PATH`, a shell pattern of tags, whether to run tests, a branch to look ahead on."""
+
+    source: str
+    tags: str
+    unit: bool
+    watch: str
+
+
+def run(settings: Settings, progress: Progress, wish: Wish, jobs: Sequence[Job]) -> Report:
+    """The report for one package; tests need the lock and an image, the rest does not.
+
+    Raises: UsageError, PatchError for a series that cannot be read, EngineError.
+    """
+    kind, _, repository = wish.source.partition(":")
+    if len(jobs) != 1 or kind != "git" or not repository:
+        raise UsageError(
+            "compat-source",
+            "compat tries one package's series on one git repository",
+            hint="name both: --source git:PATH, and --target or --package where there are several",
+        )
+    work = Run(settings=settings, progress=progress, last_stage="image", attempt=new_attempt())
+    context = work.job_context(jobs[0])
+    if not wish.unit:
+        return examine(repository, wish, context)
+    with lock.held(settings.out_path, progress, wait=True):
+        (outcome,) = work.perform(tuple(jobs))
+        if outcome.error is not None:
+            raise outcome.error
+        try:
+            return examine(repository, wish, context)
+        finally:
+            empty_scratch(settings.out_path)
+
+
+def examine(repository: str, wish: Wish, context: JobContext) -> Report:
+    """The report for one repository."""
+    history = History(repository)
+    patches = read_series(context.patches_dir)
+    tags = history.tags(wish.tags)
+    verdicts = parallel.run_all(lambda tag: try_series(history, tag, patches), tags)
+    verdicts = [_with_causes(history, verdict, verdicts, patches) for verdict in verdicts]
+    if wish.unit:
+        verdicts = _with_tests(history, verdicts, patches, context)
+    good = [verdict.tag for verdict in verdicts if verdict.applies]
+    ahead = tuple(_ahead(history, good[-1], wish.watch, patches)) if wish.watch and good else ()
+    return Report(repository=repository, tags=tuple(verdicts), watch=ahead)
+
+
+def try_series(history: History, revision: str, patches: Sequence[SeriesPatch], *, last_only: str = "") -> TagVerdict:
+    """How the patches fare on one revision; those behind a conflict are not tried.
+
+    With `last_only`, only what the last patch changes in that file counts.
+    """
+    verdicts: list[PatchVerdict] = []
+    with history.index(revision) as index:
+        for patch in patches:
+            if verdicts and verdicts[-1].state in ("conflict", "untried"):
+                verdicts.append(PatchVerdict(patch=patch.path.name, state="untried"))
+            else:
+                verdicts.append(index.apply(patch, only=last_only if patch is patches[-1] else ""))
+    return TagVerdict(tag=revision, patches=tuple(verdicts))
+
+
+def failure(report: Report) -> PipelineError | None:
+    """The error that the report amounts to, or `None`."""
+    refused = [verdict.tag for verdict in report.tags if not verdict.applies]
+    if refused:
+        return PatchError(
+            "series-conflicts",
+            f"the series does not apply to {len(refused)} of {len(report.tags)} tags: {', '.join(refused[:5])}",
+            hint="the table names hunk and commit; `git apply --reject` in a checkout of the tag shows the rest",
+        )
+    red = [verdict.tag for verdict in report.tags if verdict.unit and verdict.unit.failed]
+    if red:
+        return UnitError(
+            "series-red",
+            f"tests of the series fail on {len(red)} of {len(report.tags)} tags: {', '.join(red[:5])}",
+            hint="the JSON document names them: --json",
+        )
+    return None
+
+
+def tell(report: Report, progress: Progress) -> None:
+    names = [verdict.patch for verdict in report.tags[0].patches]
+    columns = ["tag", *(name[:4] for name in names), *(["tests"] if _any_unit(report) else [])]
+    progress.table(f"the series on {report.repository}", columns, [_row(verdict, report) for verdict in report.tags])
+    for tag in report.tags:
+        for verdict in tag.patches:
+            if verdict.state == "conflict":
+                cause = f", because of {verdict.cause}" if verdict.cause else ""
+                progress.heading(f"{tag.tag}: {verdict.patch} conflicts at {verdict.detail}{cause}")
+    good = sum(tag.applies for tag in report.tags)
+    tested = [tag for tag in report.tags if tag.unit]
+    passed = f", tests pass on {sum(not tag.unit.failed for tag in tested if tag.unit)} of {len(tested)}"
+    progress.heading(f"applies to {good} of {len(report.tags)} tags{passed if tested else ''}")
+    if report.watch:
+        rows = [[commit.sha, commit.date, commit.subject] for commit in report.watch]
+        progress.table("later commits that touch the same functions", ["commit", "date", "subject"], rows)
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report for programs."""
+    error = failure(report)
+    return {
+        "status": "failed" if error else "ok",
+        "repository": report.repository,
+        "tags": [
+            {
+                "tag": tag.tag,
+                "applies": tag.applies,
+                "patches": [asdict(verdict) for verdict in tag.patches],
+                "unit": {"passed": len(tag.unit.passed), "failed": list(tag.unit.failed)} if tag.unit else None,
+            }
+            for tag in report.tags
+        ],
+        "watch": [asdict(commit) for commit in report.watch],
+        "error": error_document(error) if error else None,
+    }
+
+
+def _with_causes(
+    history: History, verdict: TagVerdict, verdicts: Sequence[TagVerdict], patches: Sequence[SeriesPatch]
+) -> TagVerdict:
+    """The verdict with, for a conflict, the commit that made the difference to the nearest tag that is good."""
+    place = next((i for i, each in enumerate(verdict.patches) if each.state == "conflict"), None)
+    if place is None or not verdict.patches[place].path:
+        return verdict
+    position = list(verdicts).index(verdict)
+    good = [(abs(index - position), index) for index, each in enumerate(verdicts) if _holds(each, place)]
+    if not good:
+        return verdict
+    nearest = min(good)[1]
+    path, part = verdict.patches[place].path, patches[: place + 1]
+    if nearest < position:
+        commits, wanted, word = history.commits_on(verdicts[nearest].tag, verdict.tag, path), False, ""
+    else:
+        commits, wanted, word = history.commits_on(verdict.tag, verdicts[nearest].tag, path), True, "the lack of "
+    for commit in commits:
+        if _holds(try_series(history, commit.sha, part, last_only=path), place) == wanted:
+            named = replace(verdict.patches[place], cause=f"{word}{commit.sha} ({commit.subject})")
+            return replace(verdict, patches=(*verdict.patches[:place], named, *verdict.patches[place + 1 :]))
+    return verdict
+
+
+def _holds(verdict: TagVerdict, place: int) -> bool:
+    return verdict.patches[place].state in ("clean", "offset", "upstream")
+
+
+def _with_tests(
+    history: History, verdicts: Sequence[TagVerdict], patches: Sequence[SeriesPatch], context: JobContext
+) -> list[TagVerdict]:
+    """The verdicts with what the tests say on each tag that the series applies to."""
+
+    def test(verdict: TagVerdict) -> TagVerdict:
+        if not verdict.applies:
+            return verdict
+        return replace(verdict, unit=_test(history, verdict.tag, patches, context))
+
+    if context.settings.targets[context.target_name].sources == "demo":
+        raise UsageError(
+            "compat-target",
+            f"upstream's tags need Python 2, and target '{context.target_name}' has {context.target.python}",
+            hint="name a target that has it, such as --target el6-bullseye",
+        )
+    return parallel.run_all(test, verdicts)
+
+
+def _test(history: History, tag: str, patches: Sequence[SeriesPatch], context: JobContext) -> UnitOutcome:
+    with context.engine.workspace(context.scratch_dir, read_only=[context.patched_dir]) as workspace:
+        tree_dir = workspace.dir / tag
+        with history.index(tag) as index:
+            for patch in patches:
+                index.apply(patch)
+            index.write_to(tree_dir)
+        run = testrun.run_tests(
+            tree_dir,
+            context.tests_dir,
+            workspace,
+            runner_path=context.runner_path,
+            python=context.target.python,
+            timeout_seconds=context.settings.time_limits.unit,
+            log_path=context.log_path.with_name(f"compat-{tag}.log"),
+        )
+        context.progress.note(f"{tag}: {len(run.outcome.passed)} green, {len(run.outcome.failed)} red")
+        return run.outcome
+
+
+def _ahead(history: History, tag: str, branch: str, patches: Sequence[SeriesPatch]) -> list[Commit]:
+    with history.index(tag) as index:
+        for patch in patches:
+            index.apply(patch)
+        functions = index.changed_functions(tag)
+    names = sorted({Path(name).name for patch in patches for name in patch.touched})
+    return history.commits_touching(functions, tag, branch, names)
+
+
+def _any_unit(report: Report) -> bool:
+    return any(tag.unit for tag in report.tags)
+
+
+def _row(verdict: TagVerdict, report: Report) -> list[str]:
+    cells = [f"offset {each.offset_lines}" if each.state == "offset" else each.state for each in verdict.patches]
+    tests = []
+    if _any_unit(report):
+        unit = verdict.unit
+        tests = [f"{len(unit.passed)} green, {len(unit.failed)} red" if unit else "-"]
+    return [verdict.tag, *cells, *tests]

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files in the out directory: their digests, and writes that are whole or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline import command
+from pipeline.model import File, Tree
+
+_COPY_SECONDS = 600
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_record(path: Path, out_path: Path) -> File:
+    return File(path=path.relative_to(out_path), size_bytes=path.stat().st_size, sha256=sha256_of(path))
+
+
+def tree_record(path: Path, out_path: Path) -> Tree:
+    return Tree(path=path.relative_to(out_path), fingerprint=tree_fingerprint(path))
+
+
+def tree_fingerprint(top_dir: Path) -> str:
+    """A digest of the names, kinds, sizes and times in a tree: an edit shows, no file is read."""
+    digest = hashlib.sha256()
+    for entry in _walk(top_dir):
+        status = entry.stat(follow_symlinks=False)
+        size = 0 if entry.is_dir(follow_symlinks=False) else status.st_size
+        stamp = 0 if entry.is_dir(follow_symlinks=False) else status.st_mtime_ns
+        name = os.path.relpath(entry.path, top_dir)
+        digest.update(f"{name}\0{status.st_mode}\0{size}\0{stamp}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def content_digest(top_dir: Path) -> str:
+    """A digest of the names and contents in a tree, the same for every checkout of it."""
+    digest = hashlib.sha256()
+    for entry in _walk(top_dir):
+        if entry.is_file(follow_symlinks=False):
+            name = os.path.relpath(entry.path, top_dir)
+            digest.update(f"{name}\0{sha256_of(Path(entry.path))}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _walk(top_dir: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(top_dir) as entries:
+        for entry in sorted(entries, key=lambda item: item.name):
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path))
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file under a temporary name, then give it its own: readers see the old or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode("utf-8", errors="surrogateescape") if isinstance(content, str) else content
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def copy_whole(source: Path, path: Path) -> None:
+    """Copy a file, times included, under a temporary name, then give it its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(source, part)
+        shutil.copystat(source, part)
+        part.chmod(0o644)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def replace_tree(source_dir: Path, path: Path) -> None:
+    """Put a finished folder where an older one may lie; both must be on one file system."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old_dir = path.with_name(f".{path.name}.old")
+    remove_tree(old_dir)
+    if path.exists():
+        path.rename(old_dir)
+    source_dir.rename(path)
+    remove_tree(old_dir)
+
+
+def copy_tree(source_dir: Path, path: Path) -> None:
+    """Copy a folder as it is, times and links too. By `cp`, ten times as fast as shutil on small files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command.run(["cp", "--archive", "--reflink=auto", str(source_dir), str(path)], timeout_seconds=_COPY_SECONDS)
+
+
+def join_files(parts: Iterable[Path], path: Path) -> None:
+    """Append files that are there to another, in order, and remove them."""
+    for part in parts:
+        if part.exists():
+            with path.open("ab") as whole, part.open("rb") as stream:
+                shutil.copyfileobj(stream, whole)
+            part.unlink()
+
+
+def lay_files(source_dir: Path, path: Path) -> None:
+    """Put the files of one folder over those of another."""
+    for entry in _walk(source_dir):
+        if entry.is_file(follow_symlinks=False):
+            copy_whole(Path(entry.path), path / os.path.relpath(entry.path, source_dir))
+
+
+def take_tree(source_dir: Path, path: Path) -> None:
+    """Move a folder that a container's user may own; it is ours then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(source_dir, path)
+    if os.getuid() == 0:
+        os.chown(path, 0, 0)
+        for entry in _walk(path):
+            os.chown(entry.path, 0, 0, follow_symlinks=False)
+
+
+def remove_tree(path: Path) -> None:
+    if path.exists():
+        shutil.rmtree(path)

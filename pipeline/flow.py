@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The stages in order: what each is given, what it makes, and the error its failures become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from pipeline import errors, model
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """One step: the records it is given (`needs`, in order), and what must have passed before it (`gates`).
+
+    Its module has `inputs(*given, context) -> {name: digest or value}`, all that decides the result
+    besides the records, and `run(*given, context) -> record`. `version` rises when its code makes
+    something else of the same inputs. A stage that `changes_its_inputs` (the image it finds, the
+    mirror it writes) is kept under what they are after it ran.
+    """
+
+    name: str
+    needs: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    record: type
+    error: type[errors.PipelineError]
+    version: int = 1
+    changes_its_inputs: bool = False
+
+    def module(self) -> Any:
+        """The stage's module, imported when it is first needed: starting stays quick."""
+        return import_module(f"pipeline.stages.{self.name}")
+
+
+# For one package and one target.
+JOB_STAGES = (
+    Stage(name="image", record=model.Image, error=errors.EngineError, changes_its_inputs=True),
+    Stage(name="fetch", needs=("image",), record=model.Srpm, error=errors.NetworkError),
+    Stage(name="patch", needs=("fetch", "image"), record=model.PatchedTree, error=errors.PatchError),
+    Stage(
+        name="render",
+        needs=("patch",),
+        record=model.RenderedSpec,
+        error=errors.SettingsError,
+        changes_its_inputs=True,  # the number that it gives out is the highest then
+    ),
+    Stage(name="unit", needs=("patch", "image"), record=model.UnitReport, error=errors.UnitError),
+    Stage(name="baseline", needs=("fetch", "image"), record=model.BuildResult, error=errors.BuildError),
+    Stage(name="build", needs=("render", "image"), record=model.BuildResult, error=errors.BuildError),
+    Stage(name="contracts", needs=("patch", "build", "image"), record=model.ContractReport, error=errors.UnitError),
+    Stage(name="lint", needs=("build", "baseline"), record=model.LintReport, error=errors.LintError),
+)
+
+# For one target: these are given the builds of all its packages at once.
+TARGET_STAGES = (
+    Stage(
+        name="repo",
+        needs=("build",),
+        gates=("unit", "contracts", "lint"),
+        record=model.Repository,
+        error=errors.PublishError,
+    ),
+    Stage(
+        name="publish", needs=("repo",), record=model.Publication, error=errors.PublishError, changes_its_inputs=True
+    ),
+)
+
+STAGES = {stage.name: stage for stage in (*JOB_STAGES, *TARGET_STAGES)}
+
+
+def needed_for(last: str) -> frozenset[str]:
+    """The names of the stages that must have passed for `last` to be done, itself included."""
+    stage = STAGES[last]
+    return frozenset({last}).union(*(needed_for(name) for name in (*stage.needs, *stage.gates)))

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What each stage made, on disk, keyed by what it was made from.
+
+An entry holds the inputs (name -> digest or value), the record, and a digest of the record. It is
+taken again only if the inputs are the same and every file that the record names is still there,
+unchanged; otherwise the difference is the reason to run the stage again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeGuard, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.files import sha256_of, tree_fingerprint, write_whole
+from pipeline.model import File, Tree
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A record that still holds, or `None`; `reason` says why either way."""
+
+    record: Any
+    reason: str
+    finished: str = ""
+
+
+class Ledger:
+    """The entries of one job (or of one target), one JSON file a stage."""
+
+    def __init__(self, home_dir: Path, out_path: Path) -> None:
+        self._dir = home_dir / "ledger"
+        self._out_path = out_path
+
+    def find(self, stage: str, record_type: type, inputs: Mapping[str, str]) -> Found:
+        """The record that `stage` made from exactly these inputs, if all of it is still there."""
+        entry = self._read(stage)
+        if entry is None:
+            return Found(record=None, reason="not done before")
+        changed = _difference(entry["inputs"], inputs)
+        if changed:
+            return Found(record=None, reason=changed)
+        record = _decode(record_type, entry)
+        if record is None:
+            return Found(record=None, reason="the ledger entry was edited or cut short")
+        for part in _parts(record):
+            if not self._holds(part):
+                return Found(record=None, reason=f"{part.path} is missing or was changed")
+        return Found(record=record, reason=f"nothing changed since {entry['finished']}", finished=entry["finished"])
+
+    def last(self, stage: str, record_type: type) -> Any:
+        """The newest record of a stage, whatever it was made from, or `None`."""
+        entry = self._read(stage)
+        return None if entry is None else _decode(record_type, entry)
+
+    def keep(self, stage: str, record: object, inputs: Mapping[str, str], *, finished: str, seconds: float) -> None:
+        entry = {
+            "format": _FORMAT,
+            "stage": stage,
+            "finished": finished,
+            "seconds": round(seconds, 3),
+            "inputs": dict(inputs),
+            "record": encode(record),
+            "record_sha256": digest_of(record),
+        }
+        write_whole(self._dir / f"{stage}.json", json.dumps(entry, indent=1, sort_keys=True) + "\n")
+
+    def _read(self, stage: str) -> dict[str, Any] | None:
+        try:
+            entry = json.loads((self._dir / f"{stage}.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return entry if _is_entry(entry) else None
+
+    def _holds(self, part: File | Tree) -> bool:
+        path = self._out_path / part.path
+        try:
+            if isinstance(part, Tree):
+                return path.is_dir() and tree_fingerprint(path) == part.fingerprint
+            return path.stat().st_size == part.size_bytes and sha256_of(path) == part.sha256
+        except OSError:
+            return False
+
+
+def encode(record: object) -> Any:
+    """The record as plain JSON values."""
+    return _adapter(cast(Hashable, type(record))).dump_python(record, mode="json")
+
+
+def digest_of(record: object) -> str:
+    """The sha256 of a record's canonical JSON."""
+    text = json.dumps(encode(record), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_entry(entry: object) -> TypeGuard[dict[str, Any]]:
+    """Whether JSON from the disk, which anybody may have edited, has the parts of an entry."""
+    wanted = {"inputs", "record", "record_sha256", "finished"}
+    if not isinstance(entry, dict) or entry.get("format") != _FORMAT or not wanted <= entry.keys():
+        return False
+    inputs = entry["inputs"]
+    return isinstance(inputs, dict) and all(isinstance(value, str) for value in inputs.values())
+
+
+def _decode(record_type: type, entry: Mapping[str, Any]) -> Any:
+    try:
+        record = _adapter(record_type).validate_python(entry["record"], strict=False)
+    except ValidationError:
+        return None
+    return record if digest_of(record) == entry["record_sha256"] else None
+
+
+@lru_cache
+def _adapter(record_type: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast(type, record_type))
+
+
+def _parts(record: object) -> Iterator[File | Tree]:
+    """Every file and tree that a record names, at any depth, each once."""
+    seen: set[Path] = set()
+    pending = [record]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, File | Tree):
+            if part.path not in seen:
+                seen.add(part.path)
+                yield part
+        elif isinstance(part, tuple):
+            pending.extend(part)
+        elif is_dataclass(part):
+            pending.extend(getattr(part, field.name) for field in fields(part))
+
+
+def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    changed = [_told(name, before[name], now[name]) for name in now if name in before and before[name] != now[name]]
+    added = [f"{name} is new" for name in now if name not in before]
+    removed = [f"{name} is gone" for name in before if name not in now]
+    return ", ".join(changed + added + removed)
+
+
+def _told(name: str, before: str, now: str) -> str:
+    """Digests mean nothing to a reader; short values do."""
+    if len(before) >= 40 or len(now) >= 40:
+        return f"{name} changed"
+    return f"{name} changed from {before or 'nothing'} to {now or 'nothing'}"

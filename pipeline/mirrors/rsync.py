@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""rsync's command lines, and its failures in one line each.
+
+Source: rsync(1), "EXIT VALUES".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline import command
+from pipeline.command import CommandResult
+from pipeline.errors import CommandFailed, PublishError
+
+# No word from the other side for this long: give up. rsync's own default is to wait for ever.
+_SILENCE_SECONDS = 60
+_CONNECT_SECONDS = 20
+
+_AGAIN = "run the same again: it goes on from here, and what readers use was not touched"
+_FREE_SPACE = "free space on the mirror, then run the same again: what readers use was not touched"
+_RIGHTS = "give the publisher's account the right to it on the mirror"
+
+# What the words on standard error mean; they are more exact than the exit code.
+_BY_WORDS = (
+    ("No space left on device", "its disk is full", _FREE_SPACE),
+    ("Disk quota exceeded", "its disk quota is used up", _FREE_SPACE),
+    ("Read-only file system", "its file system is read-only", "mount it writable, or look in its kernel log"),
+    ("module is read only", "its rsync module is read-only", "set `read only = no` for the module in rsyncd.conf"),
+    ("module is write only", "its rsync module is write-only", "set `write only = no` for the module in rsyncd.conf"),
+    ("Unknown module", "the rsync daemon has no such module", "correct the module's name in the destination"),
+    ("auth failed", "the rsync daemon refuses the account", "set RSYNC_PASSWORD, and the user in the destination"),
+    ("Host key verification failed", "ssh does not know its host key, or the key changed",
+     "compare the key with the host's, then put it into ~/.ssh/known_hosts"),
+    (r"Permission denied \(publickey", "ssh refuses our key", "put the publisher's key into its authorized_keys"),
+    ("Connection refused", "nothing listens there", "start the server, or correct the host and port"),
+    ("Could not resolve hostname|Name or service not known|failure in name resolution|getaddrinfo",
+     "its name cannot be resolved", "correct the host in the destination, or look at this machine's DNS"),
+    ("No route to host|Network is unreachable", "there is no way to it", "look at this machine's network"),
+    ("timed out|timeout (after|waiting|in data)", "it does not answer",
+     "look whether the host is up, then run the same again"),
+    (r"mkdir .* failed: No such file or directory|chdir failed", "the folder is not there",
+     "make it on the mirror, or correct the path in the destination"),
+    (r"mkdir .* failed: (File exists|Not a directory)|Not a directory", "a file lies where a folder belongs",
+     "move that file away on the mirror, or correct the path in the destination"),
+    (r"Permission denied \(13\)|Operation not permitted", "it lacks the rights", _RIGHTS),
+    ("command not found|not found", "rsync or ssh is missing", "install rsync on the mirror, and ssh here"),
+)  # fmt: skip
+_BY_EXIT_CODE = {
+    1: ("its rsync does not take our options", "install rsync 3.1 or later on the mirror"),
+    2: ("its rsync speaks another protocol", "install rsync 3.1 or later on the mirror"),
+    5: ("the rsync daemon refuses", "look in the log for its words, and at rsyncd.conf"),
+    10: ("no connection", "look whether the host is up, and at host and port in the destination"),
+    11: ("a file could not be written, perhaps its disk is full", "look in the log, and at the mirror's disk"),
+    12: ("the connection broke", _AGAIN),
+    23: ("some files could not be sent", _AGAIN),
+    24: ("files vanished meanwhile", _AGAIN),
+    30: ("it does not answer", "look whether the host is up, then run the same again"),
+    35: ("it does not answer", "look whether the host is up, then run the same again"),
+    255: ("ssh has no connection", "try `ssh HOST` by hand, and look in the log"),
+}
+# What is left out is what this side says when the other has spoken and gone.
+_COMPLAINT = re.compile(r"rsync: (?!\[\w+\] (read|write) error: )|@ERROR|ssh: ")
+_NOT_THERE = re.compile(r"rsync: .*: No such file or directory \(2\)")
+_NOT_THERE_FOR_RRSYNC = re.compile(r"^\S*rrsync error: .*No such file or directory$", re.MULTILINE)
+
+
+def plan_send(
+    source_dir: Path, destination: str, list_path: Path, *, ssh_command: str = "", compare_only: bool = False
+) -> list[str]:
+    """The command that makes the listed files on the mirror the same as here, by content, and removes none.
+
+    Each file comes under a temporary name and is then renamed. With `compare_only` nothing is
+    sent: the output names the files that differ.
+    """
+    # -O: times of folders are the business of their owner. --chmod: an umask locks no web server out.
+    # What is there stays as it is: another publisher may have put it there, and readers may have it.
+    mode = ["--dry-run", "--out-format=%n"] if compare_only else ["--ignore-existing"]
+    return [
+        *_common(destination, ssh_command), "-ptO", "--chmod=D755,F644", "--checksum", *mode,
+        "--from0", f"--files-from={list_path}", "--", f"{source_dir}/", destination,
+    ]  # fmt: skip
+
+
+def plan_switch(source_path: Path, destination: str, *, ssh_command: str = "") -> list[str]:
+    """The command that puts one file in place of the one that is there, whatever its size and time."""
+    return [
+        *_common(destination, ssh_command), "-pt", "--chmod=F644", "--ignore-times", "--", str(source_path), destination
+    ]  # fmt: skip
+
+
+def plan_fetch(sources: Sequence[str], into_dir: Path, *, ssh_command: str = "") -> list[str]:
+    """The command that copies files of one mirror into a folder here."""
+    return [*_common(sources[0], ssh_command), "-t", "--checksum", "--", *sources, f"{into_dir}/"]
+
+
+def run(
+    argv: Sequence[str], *, doing: str, timeout_seconds: float, log_path: Path | None, may_be_missing: bool = False
+) -> CommandResult | None:
+    """Run rsync; `doing` begins the sentence that tells a failure, as in "the mirror X cannot be written".
+
+    With `may_be_missing`, a source file (or a folder above it) that does not exist gives `None`.
+
+    Raises: PublishError, CommandMissing, CommandTimedOut.
+    """
+    try:
+        # rsync's words are matched, so they must be English wherever this runs.
+        return command.run(argv, timeout_seconds=timeout_seconds, env={"LC_ALL": "C.UTF-8"}, log_path=log_path)
+    except CommandFailed as error:
+        if may_be_missing and _is_not_there(error):
+            return None
+        why, hint = _meaning(error)
+        raise PublishError(
+            "mirror-failed",
+            f"{doing}: {why} (rsync ended with {error.command_exit_code})",
+            hint=hint,
+            log_path=error.log_path,
+            reproduce=error.reproduce,
+        ) from None
+
+
+def _is_not_there(error: CommandFailed) -> bool:
+    if error.command_exit_code == 12:
+        return bool(_NOT_THERE_FOR_RRSYNC.search(error.output))
+    complaints = [line for line in error.output.splitlines() if _COMPLAINT.match(line)]
+    return error.command_exit_code == 23 and bool(complaints) and all(map(_NOT_THERE.match, complaints))
+
+
+def _meaning(error: CommandFailed) -> tuple[str, str]:
+    if error.command_exit_code < 0 or error.command_exit_code == 137:
+        return "rsync was killed", _AGAIN
+    for words, why, hint in _BY_WORDS:
+        if re.search(words, error.output):
+            return why, hint
+    return _BY_EXIT_CODE.get(error.command_exit_code, ("rsync failed", "look in the log for its words"))
+
+
+def _common(remote: str, ssh_command: str) -> list[str]:
+    connect = [f"--contimeout={_CONNECT_SECONDS}"] if remote.startswith("rsync://") else []
+    shell = [f"--rsh={ssh_command}"] if ssh_command else []
+    return ["rsync", f"--timeout={_SILENCE_SECONDS}", *connect, *shell]

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The records that stages hand to each other: frozen, no I/O, no third-party import.
+
+A path in a record is relative to the out directory, so that a record means the same, and has the
+same digest, wherever that directory lies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+# "run" stands in plans only: what would be done.
+StageResult = Literal["ok", "cached", "failed", "skipped", "run"]
+SourceKind = Literal["srpm", "yum", "git", "demo"]
+PatchState = Literal["clean", "offset"]
+EngineName = Literal["host", "podman", "docker"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """A file in the out directory; the ledger takes it for good only while the digest holds."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tree:
+    """A folder in the out directory, with a digest of names, sizes and times of all in it."""
+
+    path: Path
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where a source RPM comes from: `srpm:PATH-or-URL`, `yum:URL`, `git:REPO@TAG` or `demo`."""
+
+    kind: SourceKind
+    location: str = ""
+    tag: str = ""
+    sha256: str = ""
+
+    def __str__(self) -> str:
+        tag = f"@{self.tag}" if self.tag else ""
+        return f"{self.kind}:{self.location}{tag}" if self.location else self.kind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One package for one target."""
+
+    package: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.target}/{self.package}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """What commands run in: a container image, or this host, with the versions that matter."""
+
+    engine: EngineName
+    reference: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evr:
+    """Epoch, version and release of an RPM; `str()` leaves out an epoch of 0."""
+
+    epoch: int = 0
+    version: str
+    release: str
+
+    def __str__(self) -> str:
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}-{self.release}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Srpm:
+    """A source RPM that was checked, and its payload unpacked beside it."""
+
+    file: File
+    name: str
+    evr: Evr
+    spec: File
+    sources: tuple[File, ...]
+    origin: str
+    demo: bool
+
+    @property
+    def nevra(self) -> str:
+        return f"{self.name}-{self.evr}.src"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppliedPatch:
+    """One patch of the series as git applied it; `offset_lines` is the largest of its hunks."""
+
+    file: File
+    subject: str
+    author: str
+    state: PatchState
+    offset_lines: int
+    touched: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatchedTree:
+    """The source as `%prep` leaves it, without and with the series.
+
+    `steps` has, in a folder for each number of patches, the files that they touched.
+    """
+
+    srpm: Srpm
+    pristine: Tree
+    patched: Tree
+    steps: Tree
+    patches: tuple[AppliedPatch, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderedSpec:
+    """The vendor's spec with our release, patches and changelog entry, and the diff that shows it."""
+
+    tree: PatchedTree
+    spec: File
+    diff: File
+    evr: Evr
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnitOutcome:
+    """What the tests of the patch said about one tree; names are `Class.test`."""
+
+    passed: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MatrixRow:
+    """The tests that need one patch (`0003`; empty for none), and how many are green with 0, 1, 2 … patches."""
+
+    patch: str
+    tests: int
+    green: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnitReport:
+    """Red on the pristine tree, green on the patched one, and what each patch between them changes."""
+
+    python: str
+    pristine: UnitOutcome
+    patched: UnitOutcome
+    matrix: tuple[MatrixRow, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContractReport:
+    """What goes on working beside the patches, in source and packages alike, and what the source has no code for."""
+
+    kept: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rpm:
+    """A built RPM, source or binary; `arch` is `src` for a source RPM."""
+
+    file: File
+    name: str
+    evr: Evr
+    arch: str
+
+    @property
+    def nevra(self) -> str:
+        return f"{self.name}-{self.evr}.{self.arch}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildResult:
+    """All that one `rpmbuild -ba` made, binary RPMs sorted by name."""
+
+    srpm: Rpm
+    rpms: tuple[Rpm, ...]
+    spec: File
+
+    @property
+    def all_rpms(self) -> tuple[Rpm, ...]:
+        return (self.srpm, *self.rpms)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One line of rpmlint, with our own version-release taken out of `detail`."""
+
+    subject: str
+    level: Literal["E", "W", "I"]
+    check: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LintReport:
+    """rpmlint on our package against rpmlint on the vendor's."""
+
+    findings: tuple[Finding, ...]
+    inherited_count: int
+    allowed: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedRpm:
+    """A package as a repository's metadata names it; `href` is relative to the repository."""
+
+    name: str
+    evr: Evr
+    arch: str
+    href: str
+    size_bytes: int
+    sha256: str
+
+    @property
+    def nevra(self) -> str:
+        return f"{self.name}-{self.evr}.{self.arch}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MirrorState:
+    """What a repository on a mirror holds now; an absent repository has no digest and no packages."""
+
+    destination: str
+    repomd_sha256: str = ""
+    revision: int = 0
+    packages: tuple[PublishedRpm, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repository:
+    """A staged repository: the new RPMs, and repodata that names these and the carried ones."""
+
+    tree: Tree
+    new: tuple[PublishedRpm, ...]
+    carried: tuple[PublishedRpm, ...]
+    repodata: tuple[File, ...]
+    repomd: File
+    revision: int
+    demo: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publication:
+    """A repository as it now stands on a mirror."""
+
+    destination: str
+    revision: int
+    repomd_sha256: str
+    changed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatchVerdict:
+    """How one patch fares on one tag; `path` and `detail` say where a conflict is, `cause` the commit behind it."""
+
+    patch: str
+    state: Literal["clean", "offset", "upstream", "conflict", "untried"]
+    offset_lines: int = 0
+    path: str = ""
+    detail: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TagVerdict:
+    """How the series fares on one tag of upstream's; `unit` is what its tests said there, if they ran."""
+
+    tag: str
+    patches: tuple[PatchVerdict, ...]
+    unit: UnitOutcome | None = None
+
+    @property
+    def applies(self) -> bool:
+        return all(verdict.state in ("clean", "offset", "upstream") for verdict in self.patches)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageOutcome:
+    """How one stage of one job ended; `reason` says why it ran, was cached or failed."""
+
+    stage: str
+    result: StageResult
+    seconds: float = 0.0
+    reason: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobOutcome:
+    """All that one job did, as `result.json` and `--json` tell it."""
+
+    job: Job
+    source: str = ""
+    nevra: str = ""
+    evr: str = ""
+    stages: tuple[StageOutcome, ...] = ()
+    unit: UnitReport | None = None
+    contracts: ContractReport | None = None
+    lint: LintReport | None = None
+    build: BuildResult | None = None
+    patches: tuple[AppliedPatch, ...] = field(default=())

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whether what a series adds to Python files runs on an old Python, such as CentOS 6's 2.6. Pure.
+
+Only the functions that the series touches are looked at: a vendor's whole file may be Python 2 alone,
+which vermin cannot parse under Python 3 and then passes.
+"""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+
+
+def faults(before: str, after: str, minimum: tuple[int, int]) -> Iterator[str]:
+    """What of the lines that `after` adds needs a newer Python than `minimum`, each with its line number."""
+    lines = after.splitlines()
+    checked: set[int] = set()
+    for first, end in _added(before.splitlines(), lines):
+        if first in checked:
+            continue
+        start, stop = _function_around(lines, first)
+        fault = _fault(lines[start:stop], minimum)
+        if fault == _UNREADABLE:  # the vendor's part of the function may be what cannot be read
+            start, stop = first, end
+            fault = _fault(lines[first:end], minimum)
+        checked.update(range(start, stop))
+        if fault:
+            yield f"line {start + 1}: {fault}"
+
+
+_UNREADABLE = "is no Python that can be checked: write it so that Python 2 and 3 both read it"
+
+
+def _added(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """The runs of lines that `after` has and `before` has not, as half-open ranges from 0."""
+    for kind, _, _, first, end in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
+        if kind in ("insert", "replace"):
+            yield first, end
+
+
+def _function_around(lines: Sequence[str], place: int) -> tuple[int, int]:
+    """The lines of the innermost function, or class-level statement, that a line belongs to."""
+    while place < len(lines) - 1 and not lines[place].strip():
+        place += 1
+    start = place
+    while start > 0 and not lines[start].lstrip().startswith(("def ", "class ", "@")):
+        start -= 1
+        if lines[start].strip() and _indent(lines[start]) < _indent(lines[place]) <= 4:
+            return place, place + 1  # a statement of a class or module, not of a function
+    stop = start + 1
+    while stop < len(lines) and (not lines[stop].strip() or _indent(lines[stop]) > _indent(lines[start])):
+        stop += 1
+    return (start, stop) if stop > place else (place, place + 1)
+
+
+def _fault(block: Sequence[str], minimum: tuple[int, int]) -> str:
+    import vermin  # late: few stages need it
+
+    source = textwrap.dedent("\n".join(block)) + "\n"
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return _UNREADABLE
+    needed = vermin.detect(source)[0]
+    if needed is None:
+        return f"runs on no Python 2, and {_told(minimum)} is wanted"
+    return f"needs Python {_told(needed)}, and {_told(minimum)} is wanted" if tuple(needed) > minimum else ""
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _told(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))

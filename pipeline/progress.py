@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What people see while it runs (standard error), and a state log that programs can read.
+
+On a terminal rich draws colours and a spinner; elsewhere the same words come as plain lines.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.errors import PipelineError
+from pipeline.model import StageOutcome
+
+_STYLE = {"ok": "green", "cached": "cyan", "failed": "bold red", "skipped": "dim", "run": "yellow"}
+_TAIL_LINES = 20
+_TAIL_BYTES = 64 * 1024
+
+
+class Progress:
+    """The only writer to standard error."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self._quiet = quiet
+        self._verbose = verbose
+        self._state_path: Path | None = None
+
+    def log_state_to(self, path: Path) -> None:
+        """Append every stage's start and end, one JSON object a line, to `path`."""
+        self._state_path = path
+
+    def heading(self, text: str) -> None:
+        self._say(Text(_printable(text), style="bold"))
+
+    def note(self, text: str) -> None:
+        self._say(Text(f"    {_printable(text)}", style="dim"))
+
+    def detail(self, text: str) -> None:
+        """A line for those who asked with -v."""
+        if self._verbose:
+            self.note(text)
+
+    def warning(self, text: str) -> None:
+        self._console.print(Text(f"warning: {_printable(text)}", style="yellow"))
+
+    @contextmanager
+    def working(self, label: str, stage: str) -> Iterator[None]:
+        """While a stage runs: a spinner on a terminal, a line in the state log."""
+        self._state(event="start", label=label, stage=stage)
+        if self._quiet or not self._console.is_terminal:
+            yield
+            return
+        with self._console.status(Text(f"{label} {stage}")):
+            yield
+
+    def ended(self, label: str, outcome: StageOutcome) -> None:
+        """One line a stage, with its time and its reason."""
+        self._state(
+            event="end",
+            label=label,
+            stage=outcome.stage,
+            result=outcome.result,
+            seconds=round(outcome.seconds, 3),
+            reason=outcome.reason,
+        )
+        line = Text(f"{label}  {outcome.stage:<9}")
+        line.append(f" {outcome.result:<7}", style=_STYLE[outcome.result])
+        line.append(f" {outcome.seconds:7.2f} s")
+        line.append(f"  {_printable(outcome.reason.partition(chr(10))[0])}", style="dim")
+        self._say(line)
+
+    @contextmanager
+    def transfer(self, label: str, total_bytes: int | None) -> Iterator[Callable[[int], None]]:
+        """A bar of bytes on a terminal; elsewhere silence. Yields a function that takes the bytes done so far."""
+        if self._quiet or not self._console.is_terminal:
+            yield lambda done_bytes: None
+            return
+        bar = Bar(TextColumn("    {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+                  console=self._console, transient=True)  # fmt: skip
+        with bar:
+            task = bar.add_task(label, total=total_bytes)
+            yield lambda done_bytes: bar.update(task, completed=done_bytes)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        if self._quiet:
+            return
+        if not self._console.is_terminal:
+            self._plain_table(title, columns, rows)
+            return
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(_printable(cell), style=_STYLE.get(cell, "")) for cell in row))
+        self._console.print(table)
+
+    def failure(self, error: PipelineError, *, stage: str = "", reproduce: str = "") -> None:
+        """Where, one sentence, the mend, the last lines of the log, its path, and the command."""
+        where = f"{stage}: " if stage else ""
+        head = Text(f"error: {where}", style="bold red")
+        head.append("\n".join(map(_printable, error.message.split("\n"))), style="default")
+        self._console.print(head)
+        if error.hint:
+            self._console.print(Text(f"  mend: {_printable(error.hint)}"))
+        if error.log_path and error.log_path.exists():
+            lines = tail(error.log_path)
+            self._console.print(Text(f"  last {len(lines)} lines of {error.log_path}:"))
+            for line in lines:
+                self._console.print(Text(f"  | {_printable(line)}", style="dim"))
+        if reproduce or error.reproduce:
+            self._console.print(Text(f"  reproduce: {_printable(reproduce or error.reproduce)}"))
+
+    def _plain_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        cells = [list(columns), *(list(row) for row in rows)]
+        widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
+        self._say(Text(title))
+        for row in cells:
+            padded = "  ".join(_printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+            self._say(Text(padded.rstrip()))
+
+    def _say(self, line: Text) -> None:
+        if not self._quiet:
+            self._console.print(line)
+
+    def _state(self, **event: object) -> None:
+        if self._state_path is None:
+            return
+        # A disk that is full is for the stage to tell, not for its log.
+        with suppress(OSError):
+            self._state_path.parent.mkdir(parents=True, exist_ok=True)
+            with self._state_path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
+
+
+def tail(path: Path) -> list[str]:
+    """The last lines of a log, whatever its size or its encoding."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - _TAIL_BYTES))
+        text = stream.read().decode("utf-8", errors="replace")
+    return text.splitlines()[-_TAIL_LINES:]
+
+
+def print_document(text: str) -> None:
+    """The one JSON document on standard output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _printable(text: str) -> str:
+    """Control characters from logs and packages would drive the terminal: show them instead."""
+    return "".join(
+        char if char == "\t" or (char.isprintable() or char == " ") else f"\\x{ord(char):02x}" for char in text
+    )

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One invocation: which chains to run or plan, and how they ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from pipeline.chain import Chain
+from pipeline.context import JobContext, TargetContext
+from pipeline.engine import Engine, choose_engine
+from pipeline.errors import Interrupted, PipelineError
+from pipeline.flow import JOB_STAGES, STAGES, TARGET_STAGES, Stage, needed_for
+from pipeline.images import image_reference
+from pipeline.model import Evr, Job, JobOutcome, Publication, StageOutcome
+from pipeline.progress import Progress
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetOutcome:
+    """How the jobs of one target ended, and what stands on its mirror."""
+
+    target: str
+    jobs: tuple[JobOutcome, ...]
+    publication: Publication | None = None
+    error: PipelineError | None = None
+    failed_stage: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What to do up to `last_stage`; each attempt has log folders of its own name."""
+
+    settings: Settings
+    progress: Progress
+    last_stage: str
+    attempt: str
+
+    def perform(self, jobs: Iterable[Job], *, keep_going: bool = False) -> tuple[TargetOutcome, ...]:
+        """Run what is needed. A failure ends the run; with `keep_going` only what needs it is left out."""
+        outcomes: list[TargetOutcome] = []
+        for target, target_jobs in _by_target(jobs).items():
+            outcomes.append(self._perform_target(target, target_jobs, keep_going=keep_going))
+            if _stops(outcomes[-1].error, keep_going=keep_going):
+                break
+        return tuple(outcomes)
+
+    def plan(self, jobs: Iterable[Job]) -> tuple[JobOutcome, ...]:
+        """What `perform` would do: stages are `cached`, or `run` with the reason."""
+        outcomes: list[JobOutcome] = []
+        for target, target_jobs in _by_target(jobs).items():
+            planned: list[JobOutcome] = []
+            builds = []
+            reason = ""
+            for job in target_jobs:
+                chain = Chain(str(job), self.job_context(job), self._wanted(JOB_STAGES))
+                reason = chain.plan() or reason
+                planned.append(self._foreseen(_outcome(job, chain), chain))
+                builds.append(chain.records.get("build"))
+            chain = Chain(target, self._target_context(target), self._wanted(TARGET_STAGES), build=tuple(builds))
+            chain.plan(reason)
+            outcomes.extend(_with_stages(planned, chain.outcomes))
+        return tuple(outcomes)
+
+    def _foreseen(self, planned: JobOutcome, chain: Chain) -> JobOutcome:
+        """The planned job with the release that it would get, as far as that can be told without doing anything."""
+        srpm = chain.records.get("fetch")
+        if planned.evr or srpm is None or "render" not in needed_for(self.last_stage):
+            return planned
+        evr: Evr = STAGES["render"].module().foresee(srpm, context=self.job_context(planned.job))
+        return replace(planned, evr=str(evr))
+
+    def _perform_target(self, target: str, jobs: tuple[Job, ...], *, keep_going: bool) -> TargetOutcome:
+        try:
+            self._engine(target)
+        except PipelineError as error:
+            return self._unusable(target, jobs, error)
+        done: list[JobOutcome] = []
+        builds = []
+        failed: Chain | None = None
+        for job in jobs:
+            chain = Chain(str(job), self.job_context(job), self._wanted(JOB_STAGES))
+            chain.run(keep_going=keep_going)
+            done.append(_outcome(job, chain))
+            builds.append(chain.records.get("build"))
+            if failed is None or isinstance(chain.error, Interrupted):
+                failed = chain if chain.error else None
+            if _stops(chain.error, keep_going=keep_going):
+                break
+        wanted = self._wanted(TARGET_STAGES)
+        if failed:
+            # A repository without one of its packages is no release: it stays as it was.
+            skipped = [
+                StageOutcome(stage=stage.name, result="skipped", reason=_why_skipped(failed)) for stage in wanted
+            ]
+            for outcome in skipped:
+                self.progress.ended(target, outcome)
+            jobs_done = _with_stages(done, skipped)
+            return TargetOutcome(target=target, jobs=jobs_done, error=failed.error, failed_stage=failed.failed_stage)
+        chain = Chain(target, self._target_context(target), wanted, build=tuple(builds))
+        chain.run()
+        return TargetOutcome(
+            target=target,
+            jobs=_with_stages(done, chain.outcomes),
+            publication=chain.records.get("publish"),
+            error=chain.error,
+            failed_stage=chain.failed_stage,
+        )
+
+    def _unusable(self, target: str, jobs: tuple[Job, ...], error: PipelineError) -> TargetOutcome:
+        """The outcome of a target whose commands have nowhere to run; other targets are not its business."""
+        rows = [
+            StageOutcome(stage=stage.name, result="skipped", reason="image failed")
+            for stage in (*self._wanted(JOB_STAGES), *self._wanted(TARGET_STAGES))
+        ]
+        rows[0] = StageOutcome(stage="image", result="failed", reason=error.message)
+        for row in rows:
+            self.progress.ended(target, row)
+        outcomes = tuple(JobOutcome(job=job, stages=tuple(rows)) for job in jobs)
+        return TargetOutcome(target=target, jobs=outcomes, error=error, failed_stage="image")
+
+    def _wanted(self, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        names = needed_for(self.last_stage)
+        return tuple(stage for stage in stages if stage.name in names)
+
+    def job_context(self, job: Job) -> JobContext:
+        home_dir = self.settings.out_path / job.target / job.package
+        return JobContext(
+            settings=self.settings,
+            target_name=job.target,
+            target=self.settings.target(job.target),
+            engine=self._engine(job.target),
+            progress=self.progress,
+            home_dir=home_dir,
+            log_path=home_dir / "logs" / self.attempt / "stage.log",
+            job=job,
+            package=self.settings.packages[job.package],
+        )
+
+    def _target_context(self, target: str) -> TargetContext:
+        home_dir = self.settings.out_path / target
+        return TargetContext(
+            settings=self.settings,
+            target_name=target,
+            target=self.settings.target(target),
+            engine=self._engine(target),
+            progress=self.progress,
+            home_dir=home_dir,
+            log_path=home_dir / "logs" / self.attempt / "stage.log",
+        )
+
+    def _engine(self, target_name: str) -> Engine:
+        target = self.settings.targets[target_name]
+        wish = self.settings.engine_override or target.engine
+        return choose_engine(wish, image_reference(self.settings, target.image))
+
+
+def _why_skipped(failed: Chain) -> str:
+    return "interrupted" if isinstance(failed.error, Interrupted) else f"{failed.failed_stage} failed"
+
+
+def _stops(error: PipelineError | None, *, keep_going: bool) -> bool:
+    return error is not None and (not keep_going or isinstance(error, Interrupted))
+
+
+def new_attempt() -> str:
+    """A name for this run's logs: they sort by time, and two runs never share one."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{os.getpid()}"
+
+
+def empty_scratch(out_path: Path) -> None:
+    """Remove what a killed run left half-made; the caller holds the lock of the out directory."""
+    shutil.rmtree(out_path / ".work", ignore_errors=True)
+
+
+def _by_target(jobs: Iterable[Job]) -> dict[str, tuple[Job, ...]]:
+    grouped: dict[str, tuple[Job, ...]] = {}
+    for job in jobs:
+        grouped[job.target] = (*grouped.get(job.target, ()), job)
+    return grouped
+
+
+def _outcome(job: Job, chain: Chain) -> JobOutcome:
+    records = chain.records
+    srpm, rendered, tree = records.get("fetch"), records.get("render"), records.get("patch")
+    return JobOutcome(
+        job=job,
+        source=srpm.origin if srpm else "",
+        nevra=f"{srpm.name}-{rendered.evr}.src" if srpm and rendered else "",
+        evr=str(rendered.evr) if rendered else "",
+        stages=tuple(chain.outcomes),
+        unit=records.get("unit"),
+        contracts=records.get("contracts"),
+        lint=records.get("lint"),
+        build=records.get("build"),
+        patches=tree.patches if tree else (),
+    )
+
+
+def _with_stages(jobs: Iterable[JobOutcome], more: Iterable[StageOutcome]) -> tuple[JobOutcome, ...]:
+    """The stages that a target did for all its jobs, told with each of them."""
+    added = tuple(more)
+    return tuple(replace(job, stages=(*job.stages, *added)) for job in jobs)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A patch series on disk: quilt's `series` file and the git format-patch files that it names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email import policy
+from email.parser import BytesParser
+from pathlib import Path
+
+from pipeline.errors import PatchError
+from pipeline.files import sha256_of
+
+# rpm expands a patch's name as a macro and hands it to a shell: nothing but plain letters goes in.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.patch")
+_TAG = re.compile(r"^\[[^\]]*\]\s*")
+_OLD_FILE = re.compile(rb"^--- a/([^\t\n]+)", re.MULTILINE)
+_NEW_FILE = re.compile(rb"^\+\+\+ b/([^\t\n]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeriesPatch:
+    """One patch as it lies in the series, not yet applied to anything."""
+
+    path: Path
+    sha256: str
+    subject: str
+    author: str
+    touched: tuple[str, ...]
+
+
+def read_series(patches_dir: Path) -> tuple[SeriesPatch, ...]:
+    """The patches in the order of `series`.
+
+    Raises: PatchError for a missing or unlisted file, a name rpm could run, or a patch git cannot read.
+    """
+    series_path = patches_dir / "series"
+    if not series_path.is_file():
+        raise PatchError(
+            "series-missing", f"{series_path} does not exist", hint="write the patch names into it, one a line"
+        )
+    names = [_listed_name(series_path, line) for line in _lines(series_path)]
+    for name in names:
+        if names.count(name) > 1:
+            raise PatchError("series-twice", f"{series_path} names {name} twice", hint="remove one of the lines")
+    unlisted = sorted({path.name for path in patches_dir.glob("*.patch")} - set(names))
+    if unlisted:
+        raise PatchError(
+            "patch-unlisted",
+            f"{', '.join(unlisted)} in {patches_dir} is not in its series file",
+            hint=f"add a line to {series_path}, or remove the file",
+        )
+    return tuple(_read_patch(patches_dir / name, series_path) for name in names)
+
+
+def _lines(series_path: Path) -> list[str]:
+    text = series_path.read_text(encoding="utf-8", errors="replace")
+    stripped = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in stripped if line]
+
+
+def _listed_name(series_path: Path, line: str) -> str:
+    name, *options = line.split()
+    if options not in ([], ["-p1"]):
+        raise PatchError(
+            "series-option",
+            f"{series_path}: '{line}' asks for {' '.join(options)}; patches are applied with -p1",
+            hint="make the patch with `git format-patch` and list its name alone",
+        )
+    if not _NAME.fullmatch(name):
+        raise PatchError(
+            "patch-name",
+            f"{series_path}: '{name}' is no patch name",
+            hint="use letters, digits, '.', '_', '+' and '-', and end in .patch",
+        )
+    return name
+
+
+def _read_patch(path: Path, series_path: Path) -> SeriesPatch:
+    if not path.is_file():
+        raise PatchError(
+            "patch-missing",
+            f"{series_path} names {path.name}, which is not there",
+            hint="add the file, or remove the line",
+        )
+    content = path.read_bytes()
+    if b"\r\n" in content:
+        raise PatchError(
+            "patch-crlf",
+            f"{path.name} has Windows line ends (CRLF), which never match the source",
+            hint=f"convert it: sed -i 's/\\r$//' {path}",
+        )
+    header = BytesParser(policy=policy.default).parsebytes(content, headersonly=True)
+    names = _OLD_FILE.findall(content) + _NEW_FILE.findall(content)
+    touched = dict.fromkeys(name.decode(errors="replace") for name in names)
+    if not header["Subject"] or not header["From"] or not touched:
+        raise PatchError(
+            "patch-format",
+            f"{path.name} is not a git format-patch file: it has no {_lacking(header['Subject'], header['From'])}",
+            hint="commit the change and export it with `git format-patch`",
+        )
+    return SeriesPatch(
+        path=path,
+        sha256=sha256_of(path),
+        subject=_TAG.sub("", " ".join(str(header["Subject"]).split())),
+        author=str(header["From"]),
+        touched=tuple(touched),
+    )
+
+
+def _lacking(subject: object, author: object) -> str:
+    return "Subject line" if not subject else "From line" if not author else "changed file"

@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`pipeline.toml` and the environment, read once into frozen settings; every error at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import SettingsError, UsageError
+from pipeline.model import Job, Source
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_RELEASE_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_UNKNOWN_KEY = "unknown key; remove it or correct its name"
+SOURCE_FORMS = "srpm:PATH-or-URL, yum:URL, git:REPO@TAG or demo"
+
+# What every target needs so that rpm 4.8 can read the packages, and they are the same wherever built.
+# Source: rpm macros file; EL6's rpm knows gzip payloads and SHA-256 file digests (algorithm 8).
+_READABLE_BY_RPM_4_8 = {
+    "_binary_payload": "w9.gzdio",
+    "_source_payload": "w9.gzdio",
+    "_binary_filedigest_algorithm": "8",
+    "_source_filedigest_algorithm": "8",
+    # rpm 4.8 never made these links; packages of two builds would fight over them.
+    "_build_id_links": "none",
+    # Not the random name of a container.
+    "_buildhost": "localhost",
+}
+
+
+def parse_source(text: str) -> Source:
+    """The source that `text` names; the form is the one of `--source`.
+
+    Raises: ValueError with the forms that exist.
+    """
+    kind, _, location = text.partition(":")
+    if kind == "demo":
+        return Source(kind="demo", location=location)
+    if kind == "srpm" and location.partition("#")[0]:
+        location, _, pin = location.partition("#sha256=")
+        return Source(kind="srpm", location=location, sha256=_sha256(pin) if pin else "")
+    if kind == "yum" and "://" in location:
+        return Source(kind="yum", location=location)
+    repository, at, tag = location.rpartition("@")
+    if kind == "git" and at and repository and tag and not tag.startswith("-"):
+        return Source(kind="git", location=repository, tag=tag)
+    raise ValueError(f"'{text}' is no source; write {SOURCE_FORMS}")
+
+
+def _sha256(text: str) -> str:
+    if not _SHA256.fullmatch(text):
+        raise ValueError(f"'{text}' is no sha256: write 64 lower-case hexadecimal digits")
+    return text
+
+
+def _commit(text: str) -> str:
+    if not _COMMIT.fullmatch(text):
+        raise ValueError(f"'{text}' is no commit: write all 40 lower-case hexadecimal digits")
+    return text
+
+
+def _macro_name(text: str) -> str:
+    if not _MACRO_NAME.fullmatch(text):
+        raise ValueError(f"'{text}' is no macro name: letters, digits and _ only")
+    return text
+
+
+def _release_word(text: str) -> str:
+    if not _RELEASE_WORD.fullmatch(text):
+        raise ValueError(f"'{text}' cannot stand in a release: write letters and digits only, a letter first")
+    return text
+
+
+def _source_text(text: str) -> str:
+    parse_source(text)
+    return text
+
+
+Seconds = Annotated[int, Field(gt=0)]
+# One piece of an RPM release: no '-' (it separates), no '~' or '^' (rpm 4.8 refuses them).
+ReleaseWord = Annotated[str, AfterValidator(_release_word)]
+# Names become folders.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+PinnedReference = Annotated[str, Field(pattern=r"^(|[^\s@]+@sha256:[0-9a-f]{64})$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimeLimits(_Section):
+    """How long each kind of work may take, in seconds."""
+
+    build: Seconds = 3600
+    unit: Seconds = 600
+    lint: Seconds = 600
+    image: Seconds = 3600
+    download: Seconds = 1800
+    publish: Seconds = 1800
+
+
+class PackageSettings(_Section):
+    """One package that the pipeline patches; `python` is the oldest that what we add must run on."""
+
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+]+$")]
+    label: ReleaseWord
+    release_floor: Annotated[int, Field(ge=1)] = 1
+    python: Annotated[str, Field(pattern=r"^(|\d+\.\d+)$")] = ""
+    sha256: dict[str, Annotated[str, AfterValidator(_sha256)]] = {}
+    git_commits: dict[str, Annotated[str, AfterValidator(_commit)]] = {}
+    sources: dict[str, tuple[Annotated[str, AfterValidator(_source_text)], ...]]
+    lint_allowed: dict[str, Annotated[str, Field(min_length=1)]] = {}
+
+
+class TargetSettings(_Section):
+    """What packages are built for, and where."""
+
+    sources: str
+    engine: Literal["host", "podman", "docker", "auto"] = "auto"
+    image: str = ""
+    dist: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_.]+$")]
+    python: str
+    nodeps: bool = False
+    mirror: str
+    macros: dict[Annotated[str, AfterValidator(_macro_name)], str] = {}
+
+    def rpm_macros(self) -> dict[str, str]:
+        """All macros that rpmbuild is given for this target, in a stable order."""
+        return {"dist": self.dist, **_READABLE_BY_RPM_4_8, **self.macros}
+
+
+class ImageSettings(_Section):
+    """A container image: the folder that it is made from, or a reference pinned by digest.
+
+    `base` is what the folder's Containerfile starts from, pinned as well.
+    """
+
+    recipe: str = ""
+    base: PinnedReference = ""
+    reference: PinnedReference = ""
+
+
+class MirrorSettings(_Section):
+    """A place to publish to: a directory, rsync://host/module/path, or [user@]host:path over ssh."""
+
+    destination: Annotated[str, Field(min_length=1)]
+    ssh_command: str = ""
+
+
+class _Document(_Section):
+    default_targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    out_dir: str = "out"
+    packager: Annotated[str, Field(pattern=r"^[^<>\n]+ <[^<>\s@]+@[^<>\s@]+>$")]
+    time_limits: TimeLimits = TimeLimits()
+    packages: Annotated[dict[Name, PackageSettings], Field(min_length=1)]
+    targets: Annotated[dict[Name, TargetSettings], Field(min_length=1)]
+    images: dict[Name, ImageSettings] = {}
+    mirrors: dict[Name, MirrorSettings]
+
+
+class Settings(_Document):
+    """All that a run is told before it starts; paths are absolute."""
+
+    root_dir: Path
+    out_path: Path
+    engine_override: Literal["", "host", "podman", "docker", "auto"] = ""
+    source_override: Source | None = None
+    mirror_override: str = ""
+    offline: bool = False
+
+    def source_list(self, job: Job) -> tuple[Source, ...]:
+        """The sources to try for a job, in order."""
+        if self.source_override is not None and self.source_override.kind != "demo":
+            return (self.source_override,)
+        name = "demo" if self.source_override else self.targets[job.target].sources
+        return tuple(parse_source(text) for text in self.packages[job.package].sources[name])
+
+    def target(self, name: str) -> TargetSettings:
+        """The target's settings; the demo source marks whatever it makes with the dist tag `.demo`."""
+        target = self.targets[name]
+        if self.source_override is not None and self.source_override.kind == "demo":
+            return target.model_copy(update={"dist": ".demo"})
+        return target
+
+    def mirror(self, target_name: str) -> MirrorSettings:
+        """The mirror that a target publishes to: `--mirror` (a name or a destination), else its own."""
+        chosen = self.mirror_override or self.targets[target_name].mirror
+        return self.mirrors.get(chosen) or MirrorSettings(destination=chosen)
+
+
+def read_settings(
+    root_dir: Path,
+    *,
+    out: str | None = None,
+    source: str | None = None,
+    engine: str | None = None,
+    mirror: str | None = None,
+    offline: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings of `root_dir/pipeline.toml` with the command line's wishes laid over them.
+
+    Raises: SettingsError that lists every wrong key; UsageError for a wrong flag.
+    """
+    path = root_dir / "pipeline.toml"
+    document = _load(path)
+    given_out = out or (os.environ if environ is None else environ).get("PIPELINE_OUT", "")
+    overrides = {
+        "root_dir": root_dir,
+        "out_path": (Path.cwd() / given_out) if given_out else root_dir / str(document.get("out_dir", "out")),
+        "engine_override": engine or "",
+        "source_override": _source_flag(source),
+        "mirror_override": mirror or "",
+        "offline": offline,
+    }
+    stray = [f"{key}: {_UNKNOWN_KEY}" for key in overrides if key in document]
+    try:
+        settings = Settings.model_validate({**document, **overrides})
+    except ValidationError as error:
+        told = [_told(item) for item in error.errors()]
+        raise _settings_error(path, [*stray, *told, *_dangling_names(document)]) from None
+    wrong = [*stray, *_dangling_names(document)]
+    if wrong:
+        raise _settings_error(path, wrong)
+    if mirror and mirror not in settings.mirrors and not re.search(r"[/:.]", mirror):
+        raise UsageError(
+            "unknown-mirror",
+            f"there is no mirror '{mirror}' in pipeline.toml",
+            hint=f"known: {', '.join(settings.mirrors)}; for a directory write ./{mirror}",
+        )
+    return settings
+
+
+def choose_jobs(settings: Settings, targets: tuple[str, ...], packages: tuple[str, ...]) -> tuple[Job, ...]:
+    """The jobs that the flags select, targets first.
+
+    Raises: UsageError naming what does not exist, with the nearest name that does.
+    """
+    for kind, asked, known in (("target", targets, settings.targets), ("package", packages, settings.packages)):
+        for name in asked:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                meant = f"did you mean '{near[0]}'? " if near else ""
+                raise UsageError(
+                    f"unknown-{kind}",
+                    f"there is no {kind} '{name}' in pipeline.toml",
+                    hint=f"{meant}known: {', '.join(known)}",
+                )
+    return tuple(
+        Job(package=package, target=target)
+        for target in dict.fromkeys(targets or settings.default_targets)
+        for package in dict.fromkeys(packages or tuple(settings.packages))
+    )
+
+
+def choose_package(settings: Settings, packages: tuple[str, ...]) -> str:
+    """The one package that the flags select. Raises: UsageError when it is not one."""
+    names = {job.package for job in choose_jobs(settings, (), packages)}
+    if len(names) != 1:
+        raise UsageError(
+            "which-package", f"there are {len(names)} packages", hint=f"name one: --package {next(iter(names))}"
+        )
+    return names.pop()
+
+
+def _load(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            "settings-missing", f"{path} does not exist", hint="run from a checkout of the pipeline"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            "settings-syntax", f"{path} is not TOML: {error}", hint="mend the line that is named"
+        ) from None
+
+
+def _source_flag(text: str | None) -> Source | None:
+    if text is None:
+        return None
+    try:
+        return parse_source(text)
+    except ValueError as error:
+        raise UsageError("unknown-source", str(error), hint=f"--source takes {SOURCE_FORMS}") from None
+
+
+def _told(item: Mapping[str, object]) -> str:
+    location = item["loc"]
+    assert isinstance(location, tuple)
+    key = ".".join(str(part) for part in location)
+    if item["type"] == "extra_forbidden":
+        return f"{key}: {_UNKNOWN_KEY}"
+    if item["type"] == "missing":
+        return f"{key}: missing; add it"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{key}: {message[:1].lower()}{message[1:]} (it is {item['input']!r})"
+
+
+def _dangling_names(document: Mapping[str, object]) -> list[str]:
+    """Names that refer to a table that is not there; told also when other things are wrong."""
+    targets, mirrors, images, packages = (
+        _tables(document, key) for key in ("targets", "mirrors", "images", "packages")
+    )
+    defaults = document.get("default_targets")
+    wrong = [
+        f"default_targets: there is no [targets.{name}]"
+        for name in (defaults if isinstance(defaults, list) else ())
+        if _dangles(name, targets)
+    ]
+    wrong += [
+        f"packages.{package}.sources.{name}: empty; name a source"
+        for package in packages
+        for name, listed in _tables(_tables(packages, package), "sources").items()
+        if listed == []
+    ]
+    for name in targets:
+        target = _tables(targets, name)
+        if _dangles(target.get("mirror"), mirrors):
+            wrong.append(f"targets.{name}.mirror: there is no [mirrors.{target['mirror']}]")
+        if target.get("image") and _dangles(target["image"], images):
+            wrong.append(f"targets.{name}.image: there is no [images.{target['image']}]")
+        if not target.get("image") and target.get("engine", "auto") != "host":
+            wrong.append(f"targets.{name}.image: missing; only a target with engine 'host' needs no image")
+        for package in packages:
+            if _dangles(target.get("sources"), _tables(_tables(packages, package), "sources")):
+                wrong.append(f"targets.{name}.sources: there is no packages.{package}.sources.{target['sources']}")
+    return wrong
+
+
+def _dangles(name: object, tables: Mapping[str, object]) -> bool:
+    """Whether a name refers to nothing; what is no name is told with the type that it should have."""
+    return isinstance(name, str) and name not in tables
+
+
+def _tables(document: Mapping[str, object], key: str) -> dict[str, Any]:
+    """The table of that name; an empty one where it is none."""
+    table = document.get(key)
+    return table if isinstance(table, dict) else {}
+
+
+def _settings_error(path: Path, wrong: list[str]) -> SettingsError:
+    return SettingsError(
+        "settings-invalid",
+        f"{path.name}: {'; '.join(wrong)}",
+        hint=f"mend {'the key' if len(wrong) == 1 else 'these keys'} in {path}",
+    )

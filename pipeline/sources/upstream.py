@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Upstream's git repository: what a tag is, a clone of it, and the tarball that its own tools make."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from pipeline import command
+from pipeline.engine import Workspace
+from pipeline.errors import (
+    BuildError,
+    CommandFailed,
+    CommandTimedOut,
+    NetworkError,
+    PipelineError,
+    SrpmError,
+    UsageError,
+)
+from pipeline.sources import tarball
+from pipeline.sources.address import redacted
+
+# A stalled transfer ends by itself, and nobody is asked for a password.
+# Source: git(1), git-config(1) http.lowSpeedLimit; GIT_ALLOW_PROTOCOL keeps out ext::, which runs commands.
+_ENVIRONMENT = {
+    "LC_ALL": "C",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    "GIT_HTTP_LOW_SPEED_LIMIT": "1000",
+    "GIT_HTTP_LOW_SPEED_TIME": "60",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=20",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkout:
+    """A clone at a tag; the time is that of the commit, in seconds since the epoch."""
+
+    dir: Path
+    commit: str
+    commit_seconds: int
+
+
+def is_remote(location: str) -> bool:
+    """Whether git would go over the network for it. Source: git-clone(1), "GIT URLS"."""
+    if "://" in location:
+        return not location.startswith("file://")
+    head, colon, _ = location.partition(":")
+    return bool(colon) and "/" not in head and not Path(location).exists()
+
+
+def tag_commit(location: str, tag: str, *, timeout_seconds: float) -> str:
+    """The commit that the tag names in the repository.
+
+    Raises: UsageError when there is no such repository here, or no such tag in it; NetworkError.
+    """
+    listed = _git(["ls-remote", "--tags", "--", _address(location)], location, timeout_seconds)
+    tags = _read_tags(listed)
+    if tag not in tags:
+        near = get_close_matches(tag, tags, n=3, cutoff=0.8) or sorted(tags, key=_by_number)[-3:]
+        raise UsageError(
+            "tag-missing",
+            f"{redacted(location)} has no tag '{tag}'",
+            hint=f"it has {', '.join(near)}" if near else f"it has {len(tags)} tags; `git fetch --tags` may bring it",
+        )
+    return tags[tag]
+
+
+def clone(location: str, tag: str, commit: str, destination: Path, *, timeout_seconds: float) -> Checkout:
+    """A clone of its own, history included (upstream's ChangeLog is made of it), at the tag.
+
+    Raises: UsageError for a shallow repository; SrpmError when the tag is not `commit`; NetworkError.
+    """
+    # Hard links would let the container's user, who is given the clone, own the original.
+    options = ["--quiet", "--no-hardlinks", "--single-branch", "--branch", tag]
+    settings = ["-c", "advice.detachedHead=false", "-c", "core.autocrlf=false", "-c", "core.hooksPath=/dev/null"]
+    _git(["clone", *options, *settings, "--", _address(location), str(destination)], location, timeout_seconds)
+    if (destination / ".git" / "shallow").exists():
+        raise UsageError(
+            "repository-shallow",
+            f"{redacted(location)} is a shallow clone: it lacks the history that the ChangeLog is made of",
+            hint="run `git fetch --unshallow --tags` in it",
+        )
+    from git import Repo  # late: it looks for the git program when it is imported
+
+    with Repo(destination) as clone_of_it:
+        head = clone_of_it.head.commit
+        if head.hexsha != commit:
+            raise SrpmError(
+                "tag-moved",
+                f"{redacted(location)}: the tag {tag} gave {head.hexsha}, and was read as {commit}",
+                hint="see that no branch has the tag's name and that nobody moves it, then run the same again",
+            )
+        return Checkout(dir=destination, commit=head.hexsha, commit_seconds=head.committed_date)
+
+
+def plan_autogen() -> list[str]:
+    return ["./autogen.sh", "--system"]
+
+
+def plan_dist() -> list[str]:
+    return ["make", "dist"]
+
+
+def plan_environment(commit_seconds: int) -> dict[str, str]:
+    """Variables that make the tarball the same each time.
+
+    Source: tar's manual, "TAR_OPTIONS"; all of these are known to CentOS 6's tar 1.23.
+    """
+    return {
+        "SOURCE_DATE_EPOCH": str(commit_seconds),
+        "TAR_OPTIONS": f"--mtime=@{commit_seconds} --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w",
+    }
+
+
+def make_dist(
+    workspace: Workspace, checkout: Checkout, *, name: str, version: str, timeout_seconds: float, log_path: Path
+) -> Path:
+    """The source tarball that upstream's own build makes of the checkout, checked for being of `version`.
+
+    Raises: BuildError, CommandTimedOut, EngineError.
+    """
+    for argv in (plan_autogen(), plan_dist()):
+        try:
+            workspace.run(
+                argv,
+                cwd=checkout.dir,
+                env=plan_environment(checkout.commit_seconds),
+                timeout_seconds=timeout_seconds,
+                log_path=log_path,
+            )
+        except CommandFailed as error:
+            raise BuildError(
+                "upstream-failed",
+                f"upstream's `{' '.join(argv)}` ended with exit code {error.command_exit_code}",
+                hint="the last lines of the log say what it lacks; the image (containers/) is where to add it",
+                log_path=log_path,
+                reproduce=error.reproduce,
+            ) from None
+    wanted = checkout.dir / f"{name}-{version}.tar.gz"
+    if not wanted.is_file():
+        made = ", ".join(path.name for path in sorted(checkout.dir.glob("*.tar.gz"))) or "no tarball"
+        raise BuildError(
+            "upstream-version",
+            f"upstream's `make dist` made {made}, and {wanted.name} is wanted",
+            hint=f"take another tag, or set packages.{name}.version in pipeline.toml",
+            log_path=log_path,
+        )
+    return wanted
+
+
+def extract_spec(archive: Path, *, name: str, version: str, destination: Path) -> None:
+    """Write the spec that lies in upstream's tarball to `destination`. Raises: SrpmError."""
+    destination.write_bytes(tarball.read_member(archive, f"{name}-{version}/{name}.spec"))
+
+
+def _address(location: str) -> str:
+    """What git is told: a path is made absolute, so that nothing in it looks like a URL or an option."""
+    return location if "://" in location or is_remote(location) else str(Path(location).expanduser().absolute())
+
+
+def _by_number(tag: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", tag)]
+
+
+def _read_tags(listed: str) -> dict[str, str]:
+    """Tag -> commit. Source: git-ls-remote(1): an annotated tag's commit is on a second line, with ^{}."""
+    tags: dict[str, str] = {}
+    for line in listed.splitlines():
+        digest, _, reference = line.partition("\t")
+        tag = reference.removeprefix("refs/tags/")
+        if tag.endswith("^{}"):
+            tags[tag.removesuffix("^{}")] = digest
+        else:
+            tags.setdefault(tag, digest)
+    return tags
+
+
+def _git(arguments: list[str], location: str, timeout_seconds: float) -> str:
+    # Not GitPython's own runner: ctrl-C would wait for its timer.
+    try:
+        result = command.run(["git", *arguments], timeout_seconds=timeout_seconds, env=_ENVIRONMENT)
+    except CommandTimedOut:
+        raise NetworkError(
+            "git-timeout",
+            f"git was not done with {redacted(location)} within {timeout_seconds:g} seconds",
+            hint="raise time_limits.download in pipeline.toml, or give a clone on disk: git:PATH@TAG",
+        ) from None
+    except CommandFailed as error:
+        raise _failure(location, error.output) from None
+    return result.stdout
+
+
+def _failure(location: str, told: str) -> PipelineError:
+    lines = [line.strip() for line in redacted(told).splitlines() if line.strip()]
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines or ["it said nothing"]
+    message = f"git cannot read {redacted(location)}: {fatal[0].partition(': ')[2] or fatal[0]}"
+    if is_remote(location):
+        return NetworkError("git-failed", message, hint="try again later, or give a clone on disk: git:PATH@TAG")
+    if "dubious ownership" in told:
+        return UsageError("git-owner", message, hint=f"run `git config --global --add safe.directory {location}`")
+    return UsageError("git-missing", message, hint="give the path of a git repository: git:PATH@TAG")

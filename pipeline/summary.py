@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What people read before and after a run: the plan, the closing table, how to install, what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline.flow import JOB_STAGES, TARGET_STAGES, needed_for
+from pipeline.model import Job, JobOutcome
+from pipeline.progress import Progress
+from pipeline.run import TargetOutcome
+from pipeline.settings import Settings
+
+
+def tell_start(jobs: Sequence[Job], last_stage: str, settings: Settings, progress: Progress) -> None:
+    """The jobs, where each comes from, and the stages that they will go through."""
+    names = [stage.name for stage in (*JOB_STAGES, *TARGET_STAGES) if stage.name in needed_for(last_stage)]
+    progress.heading(f"{', '.join(str(job) for job in jobs)}: {' > '.join(names)}")
+    for job in jobs:
+        sources = " or ".join(str(source) for source in settings.source_list(job))
+        progress.detail(f"{job} from {sources}")
+
+
+def tell_plan(planned: Sequence[JobOutcome], progress: Progress) -> None:
+    for job in planned:
+        rows = [[stage.stage, stage.result, stage.reason] for stage in job.stages]
+        progress.table(f"plan of {job.job}", ("stage", "would", "why"), rows)
+        if all(stage.result == "cached" for stage in job.stages):
+            progress.heading(f"{job.job}: nothing to do, {job.evr} stands")
+        elif job.evr:
+            progress.heading(f"{job.job}: the release would be {job.evr}")
+
+
+def tell_end(outcomes: Sequence[TargetOutcome], progress: Progress, *, reproduce: Callable[[str], str]) -> None:
+    """The closing table, then what to do with the result, or what failed; `reproduce` makes a stage's command."""
+    rows = [_row(job) for outcome in outcomes for job in outcome.jobs]
+    progress.table("", ("job", "result", "release", "packages", "tests red/green", "seconds"), rows)
+    for outcome in outcomes:
+        if outcome.error is not None:
+            stage = outcome.failed_stage
+            progress.failure(outcome.error, stage=f"{outcome.target}: {stage}", reproduce=reproduce(stage))
+            continue
+        for job in outcome.jobs:
+            if job.evr and all(stage.result == "cached" for stage in job.stages):
+                progress.heading(f"{job.job}: {job.stages[-1].reason}: {job.evr} stands")
+        if outcome.publication:
+            _tell_mirror(outcome, progress)
+
+
+def _tell_mirror(outcome: TargetOutcome, progress: Progress) -> None:
+    assert outcome.publication is not None
+    destination = outcome.publication.destination
+    progress.heading(f"on the mirror: {destination}, revision {outcome.publication.revision}")
+    if Path(destination).is_absolute() and all(".demo" in job.evr for job in outcome.jobs):
+        # The real packages need an el6 host; the demo's need nothing but each other.
+        names = " ".join(sorted({job.job.package for job in outcome.jobs}))
+        progress.note(
+            f"try it: dnf -y --refresh --installroot=/tmp/try --releasever=6 --nogpgcheck "
+            f"--repofrompath=new,{Path(destination).as_uri()} --repo=new install {names}"
+        )
+
+
+def _row(job: JobOutcome) -> list[str]:
+    results = {stage.result for stage in job.stages}
+    result = "failed" if results & {"failed", "skipped"} else "cached" if results == {"cached"} else "ok"
+    tests = f"{len(job.unit.pristine.failed)}/{len(job.unit.patched.passed)}" if job.unit else "-"
+    packages = str(len(job.build.rpms)) if job.build else "-"
+    seconds = f"{sum(stage.seconds for stage in job.stages):.1f}"
+    return [str(job.job), result, job.evr or "-", packages, tests, seconds]

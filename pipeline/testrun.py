@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One run of the patch's tests on one tree: `tests/patched/runner.py` in the engine, and what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.engine import Workspace
+from pipeline.errors import CommandFailed, UnitError
+from pipeline.model import UnitOutcome
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TestRun:
+    """What ran, and under which Python; `first_patch` has, for each test, the patch that it needs."""
+
+    __test__ = False  # pytest looks for classes of this name
+
+    python: str
+    outcome: UnitOutcome
+    first_patch: dict[str, str]
+    absent: tuple[str, ...] = ()
+
+
+def run_tests(
+    tree_dir: Path,
+    tests_dir: Path,
+    workspace: Workspace,
+    *,
+    runner_path: Path,
+    python: str,
+    timeout_seconds: float,
+    log_path: Path,
+) -> TestRun:
+    """Run every test of a folder on a tree that the workspace sees. Raises: UnitError when they did not run."""
+    argv = plan(
+        python,
+        workspace.inside(runner_path),
+        workspace.inside(tree_dir),
+        workspace.inside(tests_dir),
+    )
+    try:
+        result = workspace.run(argv, timeout_seconds=timeout_seconds, log_path=log_path, capture=True)
+        return read(json.loads(result.stdout))
+    except CommandFailed as error:
+        raise UnitError(
+            "unit-run",
+            f"the tests did not run on the {tree_dir.name} tree: {error.message}",
+            hint="a test file must import under the target's Python",
+            log_path=log_path,
+            reproduce=error.reproduce,
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise UnitError(
+            "unit-output",
+            f"the test runner's last word on the {tree_dir.name} tree is no result",
+            hint="a test may have written to standard output or ended the process",
+            log_path=log_path,
+        ) from None
+
+
+def plan(python: str, runner: str, tree: str, tests: str) -> list[str]:
+    """The test runner's command line."""
+    return [python, "-B", runner, tree, tests]
+
+
+def read(document: Mapping[str, Any]) -> TestRun:
+    """The runner's JSON line. Tests whose code the tree does not have are neither green nor red."""
+    tests = document["tests"]
+    return TestRun(
+        python=document["python"],
+        outcome=UnitOutcome(
+            passed=tuple(test["name"] for test in tests if test["outcome"] == "passed"),
+            failed=tuple(test["name"] for test in tests if test["outcome"] in ("failed", "error")),
+        ),
+        first_patch={test["name"]: test.get("patch", "") for test in tests},
+        absent=tuple(test["name"] for test in tests if test["outcome"] == "absent"),
+    )
