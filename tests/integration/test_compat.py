@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The series on the tags of a small upstream of our own: what applies, what does not, and because of which commit."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.checkout import Checkout
+
+_GIT = ("git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+LINES = [f"line {number}" for number in range(40)]
+
+
+class Upstream:
+    """A git repository with one file, and the series of a checkout made against its first tag."""
+
+    def __init__(self, path: Path, checkout: Checkout) -> None:
+        self.path = path
+        path.mkdir()
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.lines = list(LINES)
+        self.commit("begin", tag="v1.0.1")
+        self._write_series(checkout)
+
+    def git(self, *words: str) -> str:
+        return subprocess.check_output([*_GIT, *words], cwd=self.path, text=True)
+
+    def commit(self, subject: str, *, tag: str = "") -> str:
+        (self.path / "service.py").write_text("def serve():\n" + "".join(f"    {line}\n" for line in self.lines))
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", subject)
+        if tag:
+            self.git("tag", tag)
+        return self.git("rev-parse", "--short", "HEAD").strip()
+
+    def _write_series(self, checkout: Checkout) -> None:
+        self.git("checkout", "--quiet", "-b", "ours")
+        self.lines[20] = "patched 20"
+        self.commit("Change line 20")
+        folder = checkout.root / "patches" / "vdsm"
+        for path in folder.glob("*.patch"):
+            path.unlink()
+        self.git("format-patch", "--quiet", "--output-directory", str(folder), "v1.0.1")
+        (folder / "series").write_text("".join(f"{path.name}\n" for path in sorted(folder.glob("*.patch"))))
+        self.git("checkout", "--quiet", "main")
+        self.lines = list(LINES)
+
+    def objects(self) -> set[Path]:
+        return {path for path in (self.path / ".git").rglob("*") if path.is_file() and path.name != "index"}
+
+
+@pytest.fixture
+def upstream(checkout: Checkout, tmp_path: Path) -> Upstream:
+    return Upstream(tmp_path / "upstream", checkout)
+
+
+def states(document: dict) -> dict[str, str]:
+    return {tag["tag"]: tag["patches"][0]["state"] for tag in document["tags"]}
+
+
+def test_each_tag_is_clean_offset_upstream_or_in_conflict(checkout: Checkout, upstream: Upstream) -> None:
+    upstream.lines[:0] = ["added", "added"]
+    upstream.commit("Add two lines", tag="v1.0.2")
+    upstream.lines[22] = "patched 20"
+    upstream.commit("Take the patch", tag="v1.0.10")
+    before = upstream.objects()
+
+    result = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.*")
+
+    assert result.code == 0, result.stderr
+    assert list(states(result.document).items()) == [("v1.0.1", "clean"), ("v1.0.2", "offset"), ("v1.0.10", "upstream")]
+    assert result.document["tags"][1]["patches"][0]["offset_lines"] == 2
+    assert upstream.objects() == before, "something was written into upstream's repository"
+
+
+def test_a_conflict_names_the_hunk_and_the_commit_behind_it(checkout: Checkout, upstream: Upstream) -> None:
+    upstream.lines[2] = "elsewhere"
+    upstream.commit("Change something else")
+    upstream.lines[21] = "moved"
+    guilty = upstream.commit("Break the context")
+    upstream.lines[39] = "elsewhere too"
+    upstream.commit("Change the end", tag="v1.0.2")
+
+    result = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.*")
+
+    assert result.code == 12
+    verdict = result.document["tags"][1]["patches"][0]
+    assert verdict["state"] == "conflict"
+    assert verdict["cause"] == f"{guilty} (Break the context)"
+    assert "service.py, line 19" in result.stderr
+    assert "does not apply to 1 of 2 tags: v1.0.2" in result.stderr
+
+
+def test_an_older_tag_lacks_a_commit(checkout: Checkout, tmp_path: Path) -> None:
+    path = tmp_path / "upstream"
+    upstream = Upstream(path, checkout)
+    # History before the tag that the series is made for.
+    upstream.git("checkout", "--quiet", "--orphan", "older")
+    upstream.lines[21] = "before"
+    upstream.commit("Older", tag="v1.0.0")
+    upstream.lines = list(LINES)
+    needed = upstream.commit("Bring the context", tag="v1.0.3")
+
+    result = checkout.run("compat", "--source", f"git:{path}", "--tags", "v1.0.[03]")
+
+    assert result.document["tags"][0]["patches"][0]["cause"] == f"the lack of {needed} (Bring the context)"
+
+
+def test_the_watch_list_has_later_commits_to_the_same_function(checkout: Checkout, upstream: Upstream) -> None:
+    upstream.lines[5] = "later"
+    later = upstream.commit("Change serve again")
+    (upstream.path / "other.py").write_text("def other():\n    pass\n")
+    upstream.commit("Change another file")
+
+    result = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.1", "--watch", "main")
+
+    assert [commit["sha"] for commit in result.document["watch"]] == [later]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--source", "git:{upstream}", "--tags", "v9*"], "has no tag 'v9*'"),
+        (["--source", "git:/nowhere", "--tags", "v1*"], "/nowhere is no git repository"),
+        (["--source", "git:{empty}"], "is no git repository"),
+        (["--source", "git:{shallow}"], "is a shallow clone"),
+        (["--source", "git:{upstream}", "--watch", "nobranch"], "has no branch 'nobranch'"),
+        ([], "--source git:PATH"),
+        (["--source", "git:{upstream}", "--tags", "v1*", "--unit"], "--target el6-bullseye"),
+    ],
+)
+def test_wrong_words_are_told(
+    words: list[str], told: str, checkout: Checkout, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.lines.append("more")
+    upstream.commit("Go on")
+    shallow, empty = tmp_path / "shallow", tmp_path / "empty"
+    empty.mkdir()
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{upstream.path}", shallow], check=True)
+    given = [word.format(upstream=upstream.path, shallow=shallow, empty=empty) for word in words]
+
+    result = checkout.run("compat", *given)
+
+    assert result.code == 2, result.stderr
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Real containers of the bullseye image: who builds in them, with what, and that none is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.checkout import Checkout, copy_checkout
+
+DEMO = ("--target", "el6-bullseye", "--source", "demo")
+SPEC = "tests/demo/vdsm/vdsm.spec"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def image(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Made once, by the recipe of this checkout; later runs of the tests find it."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("image"))
+    result = checkout.run("image", "--target", "el6-bullseye")
+    assert result.code == 0, result.stderr
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No container, mount or process stays behind, however a test's run ended."""
+    before, running = mounts(), processes()
+    yield
+    assert containers() == []
+    assert mounts() == before
+    deadline = time.monotonic() + 10
+    while processes() - running and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes() - running == set()
+
+
+def processes() -> set[str]:
+    """What runs builds, or watches over containers; the dead that nobody collected are not counted."""
+    listed = subprocess.check_output(["ps", "-eo", "pid=,stat=,comm="], text=True).splitlines()
+    rows = (line.split(None, 2) for line in listed)
+    return {pid for pid, state, name in rows if name in ("rpmbuild", "conmon") and not state.startswith("Z")}
+
+
+def mounts() -> set[str]:
+    """Where something is mounted; podman's own store may be."""
+    return {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()}
+
+
+def containers() -> list[str]:
+    words = ["podman", "ps", "--all", "--quiet", "--filter", "label=vdsm-pipeline"]
+    return subprocess.check_output(words, text=True).split()
+
+
+def wait_for_container() -> None:
+    deadline = time.monotonic() + 60
+    while not containers() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert containers()
+    time.sleep(0.5)
+
+
+def test_a_release_in_a_container_builds_as_an_ordinary_user_without_network(checkout: Checkout) -> None:
+    checkout.edit(SPEC, "%install\n", '%install\ntest "$(id -u)" -ge 1000\ntest "$(ls /sys/class/net)" = lo\n')
+
+    result = checkout.run("release", *DEMO)
+
+    assert result.code == 0, result.stderr
+    assert result.document["jobs"][0]["evr"].endswith("0.demo.spicedisconnectactionsbackport.904")
+    assert "Python 2.7" in result.stderr
+    built = list((checkout.out / "el6-bullseye/vdsm/RPMS").rglob("*.rpm"))
+    assert len(built) == 7
+    assert {path.stat().st_uid for path in built} == {os.getuid()}
+    assert containers() == []
+    again = checkout.run("release", *DEMO)
+    assert set(again.stages.values()) == {"cached"}
+
+
+def test_a_build_past_its_time_limit_leaves_no_container(checkout: Checkout) -> None:
+    checkout.edit(SPEC, "%install\n", "%install\nsleep 100\n")
+    checkout.edit("pipeline.toml", "build = 3600", "build = 4")
+    started = time.monotonic()
+
+    result = checkout.run("build", *DEMO)
+
+    assert result.code == 11, result.stderr
+    assert time.monotonic() - started < 40
+    assert containers() == []
+
+
+def test_ctrl_c_leaves_no_container(checkout: Checkout) -> None:
+    checkout.edit(SPEC, "%install\n", "%install\nsleep 100\n")
+    process = checkout.popen("build", *DEMO)
+    _wait_for_build(checkout)
+
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=40)
+
+    assert process.returncode == 130, stderr
+    assert containers() == []
+
+
+def test_the_container_of_a_killed_run_is_removed_by_the_next(checkout: Checkout) -> None:
+    checkout.edit(SPEC, "%install\n", "%install\nsleep 100\n")
+    process = checkout.popen("build", *DEMO)
+    _wait_for_build(checkout)
+    process.kill()
+    process.communicate(timeout=40)
+    assert containers()
+    checkout.edit(SPEC, "%install\nsleep 100\n", "%install\n")
+
+    assert checkout.run("build", *DEMO).code == 0
+    assert containers() == []
+
+
+def test_a_missing_image_is_told_when_it_may_not_be_made(checkout: Checkout) -> None:
+    (checkout.root / "containers/bullseye/config.site").write_text("# another\n")
+    result = checkout.run("build", *DEMO, "--offline")
+    assert result.code == 20
+    assert "has no image localhost/vdsm-pipeline/bullseye:" in result.stderr
+    assert "nox -s image -- --target el6-bullseye" in result.stderr
+
+
+def test_a_missing_engine_is_told(checkout: Checkout, tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("rpmbuild", "git", "rsync", "rpmkeys", "unshare", "true"):
+        (folder / name).symlink_to(f"/usr/bin/{name}")
+    result = checkout.run("build", *DEMO, env={"PATH": str(folder)})
+    assert result.code == 20, result.stderr
+    assert "podman and docker are not on PATH" in result.stderr
+
+
+def _wait_for_build(checkout: Checkout) -> None:
+    """Until the long command of %install runs in the container."""
+    deadline = time.monotonic() + 60
+    while subprocess.run(["pgrep", "-f", "^sleep 100"], capture_output=True).returncode and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert containers()
+
+
+def test_a_container_that_is_killed_for_memory_is_told(checkout: Checkout) -> None:
+    # What podman ends with when the kernel kills the container's first process.
+    (checkout.root / "tests/patched/runner.py").write_text("import sys\nsys.exit(137)\n")
+    result = checkout.run("unit", *DEMO)
+    assert result.code == 20, result.stderr
+    assert "exit code 137" in result.stderr and "memory" in result.stderr

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One changelog entry, as rpm reads it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.changelog import entry
+from pipeline.model import Evr
+
+EVR = Evr(version="4.16.30", release="0.el6.label.904")
+WHO = "A Packager <packager@example.org>"
+
+
+def test_an_entry_has_the_day_the_packager_the_release_and_a_line_each():
+    assert entry(date(2015, 11, 2), WHO, EVR, ["one", "two"]) == (
+        "* Mon Nov 02 2015 A Packager <packager@example.org> - 4.16.30-0.el6.label.904\n- one\n- two"
+    )
+
+
+def test_an_epoch_is_told():
+    assert " - 2:4.16.30-0.el6.label.904\n" in entry(
+        date(2015, 11, 2), WHO, Evr(epoch=2, version="4.16.30", release="0.el6.label.904"), ["one"]
+    )
+
+
+def test_a_percent_sign_is_doubled_so_that_rpm_runs_nothing():
+    assert entry(date(2015, 11, 2), WHO, EVR, ["use %{name} and %(id)"]).endswith("\n- use %%{name} and %%(id)")
+
+
+@given(day=st.dates(min_value=date(1970, 1, 1), max_value=date(2100, 1, 1)))
+def test_day_and_month_have_their_english_names(day):
+    # The C locale's names; nothing in the tests sets another.
+    assert entry(day, WHO, EVR, []).startswith(f"* {day:%a %b %d %Y} ")

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where commands run: the container's command line, the host's folders, and the choice between them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline import command
+from pipeline.command import CommandResult
+from pipeline.engine import ContainerEngine, HostEngine, choose_engine, plan_container
+from pipeline.errors import CommandFailed, CommandTimedOut, EngineError
+
+GOLDEN_DIR = Path(__file__).parent.parent / "golden" / "plan_container"
+USERS = {"root": 0, "user": 1234}
+
+
+@pytest.fixture
+def commands(monkeypatch) -> list[tuple[str, ...]]:
+    """Every command line that would have been run; each is said to have ended well."""
+    ran: list[tuple[str, ...]] = []
+
+    def run(argv, **_: object) -> CommandResult:
+        ran.append(tuple(argv))
+        return CommandResult(argv=tuple(argv), exit_code=0, stdout="", seconds=0.0)
+
+    monkeypatch.setattr(command, "run", run)
+    return ran
+
+
+@pytest.fixture
+def on_path(monkeypatch) -> set[str]:
+    """The programs that are on PATH; tests add to it."""
+    names: set[str] = set()
+    monkeypatch.setattr(command, "is_on_path", lambda program: program in names)
+    return names
+
+
+@pytest.mark.parametrize("program", ["podman", "docker"])
+@pytest.mark.parametrize("user", USERS)
+def test_the_container_s_command_line_is_the_golden_one(monkeypatch, program, user):
+    monkeypatch.setattr(os, "getuid", lambda: USERS[user])
+    monkeypatch.setattr(os, "getgid", lambda: USERS[user])
+    argv = plan_container(
+        ["rpmbuild", "-ba", "a file.spec"],
+        program=program,
+        image="localhost/vdsm-pipeline/el6:0123",
+        name="vdsm-pipeline-1-2",
+        workspace_dir=Path("/out/with space/.work/work-1"),
+        read_only=[Path("/checkout/tests/patched"), Path("/out/tree")],
+        env={"LANG": "C", "TZ": "CET"},
+        cwd="/work/BUILD",
+    )
+    assert "\n".join(argv) + "\n" == (GOLDEN_DIR / f"{program}-{user}.txt").read_text()
+
+
+def test_a_host_command_runs_in_the_workspace_with_plain_surroundings(tmp_path):
+    with HostEngine().workspace(tmp_path) as workspace:
+        told = workspace.run(["sh", "-c", "pwd; echo $HOME $LC_ALL $TZ $MORE"], timeout_seconds=10, capture=True,
+                             env={"MORE": "more"}).stdout  # fmt: skip
+        assert told == f"{workspace.dir}\n{workspace.dir} C.UTF-8 UTC more\n"
+        assert workspace.inside(workspace.dir / "a") == str(workspace.dir / "a")
+
+
+def test_a_host_command_has_no_network(tmp_path):
+    """Checked where the machine lets us: the only interface there is the loop, or none."""
+    with HostEngine().workspace(tmp_path) as workspace:
+        told = workspace.run(["cat", "/proc/net/dev"], timeout_seconds=10, capture=True).stdout
+    names = {line.partition(":")[0].strip() for line in told.splitlines()[2:]}
+    assert names <= {"lo"}
+
+
+def test_without_a_way_to_cut_the_network_the_command_runs_as_it_is(tmp_path, on_path, commands):
+    with HostEngine().workspace(tmp_path) as workspace:
+        workspace.run(["true"], timeout_seconds=10)
+    assert commands == [("true",)]
+
+
+def test_a_workspace_is_empty_private_and_gone_at_the_end(tmp_path):
+    with pytest.raises(ZeroDivisionError), HostEngine().workspace(tmp_path / "new") as workspace:
+        assert list(workspace.dir.iterdir()) == []
+        assert workspace.dir.stat().st_mode & 0o077 == 0
+        (workspace.dir / "full").mkdir()
+        raise ZeroDivisionError
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["with space", "mit-ä", "per%cent", "quo'te"])
+def test_a_host_workspace_below_a_path_that_rpm_cannot_take_goes_to_the_temporary_folder(tmp_path, monkeypatch, name):
+    safe_dir = tmp_path / "safe"
+    safe_dir.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(safe_dir))
+    with HostEngine().workspace(tmp_path / name) as workspace:
+        assert workspace.dir.parent == safe_dir
+    assert list(safe_dir.iterdir()) == []
+    with HostEngine().workspace(tmp_path / "plain") as workspace:
+        assert workspace.dir.parent == tmp_path / "plain"
+
+
+def test_a_temporary_folder_that_rpm_cannot_take_either_is_told(tmp_path, monkeypatch):
+    unsafe_dir = tmp_path / "also unsafe"
+    unsafe_dir.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(unsafe_dir))
+    with pytest.raises(EngineError) as caught, HostEngine().workspace(tmp_path / "with space"):
+        pytest.fail("rpm cannot build there")
+    assert caught.value.message == f"rpm cannot build below '{unsafe_dir}', whose name has spaces or unusual letters"
+    assert "TMPDIR" in caught.value.hint
+
+
+def test_a_container_workspace_stays_where_it_is_asked_for(tmp_path, commands):
+    with ContainerEngine("podman", "image").workspace(tmp_path / "with space") as workspace:
+        assert workspace.dir.parent == tmp_path / "with space"
+
+
+def test_a_container_sees_its_workspace_and_the_folders_given_to_it(tmp_path, commands):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    folders = [tmp_path / "one", tmp_path / "two"]
+    with ContainerEngine("podman", "image").workspace(tmp_path, read_only=folders) as workspace:
+        assert workspace.inside(workspace.dir) == "/work"
+        assert workspace.inside(workspace.dir / "BUILD" / "a") == "/work/BUILD/a"
+        assert workspace.inside(tmp_path / "one") == "/mnt/0"
+        assert workspace.inside(tmp_path / "two" / "b") == "/mnt/1/b"
+        with pytest.raises(AssertionError, match="is neither in the workspace"):
+            workspace.inside(tmp_path / "three")
+
+
+def test_a_container_command_is_the_planned_one(tmp_path, commands):
+    with ContainerEngine("podman", "image").workspace(tmp_path) as workspace:
+        workspace.run(["true"], timeout_seconds=10, cwd=workspace.dir / "BUILD")
+    listed, argv = commands
+    assert listed[:2] == ("podman", "ps")
+    assert argv[:3] == ("podman", "run", "--rm")
+    assert argv[-4:] == ("--workdir", "/work/BUILD", "image", "true")
+
+
+@pytest.mark.parametrize("failure", [CommandTimedOut("time-limit", "too long"), KeyboardInterrupt()])
+def test_a_container_whose_client_is_ended_is_removed(tmp_path, monkeypatch, failure):
+    ran: list[tuple[str, ...]] = []
+
+    def run(argv, **_: object) -> CommandResult:
+        ran.append(tuple(argv))
+        if argv[1] == "run":
+            raise failure
+        return CommandResult(argv=tuple(argv), exit_code=0, stdout="", seconds=0.0)
+
+    monkeypatch.setattr(command, "run", run)
+    with pytest.raises(type(failure)), ContainerEngine("docker", "image").workspace(tmp_path) as workspace:
+        workspace.run(["sleep", "9"], timeout_seconds=1)
+    _listed, started, *ended = ran
+    name = started[started.index("--name") + 1]
+    assert ended == [("docker", "kill", name), ("docker", "rm", "--force", name)]
+
+
+def fail_with(exit_code: int, output: str, monkeypatch, tmp_path) -> Exception:
+    def run(argv, **_: object) -> CommandResult:
+        if argv[1] == "ps":
+            return CommandResult(argv=tuple(argv), exit_code=0, stdout="", seconds=0.0)
+        raise CommandFailed("command-failed", "podman failed", command_exit_code=exit_code, output=output)
+
+    monkeypatch.setattr(command, "run", run)
+    with pytest.raises(EngineError) as caught, ContainerEngine("podman", "image").workspace(tmp_path) as workspace:
+        workspace.run(["true"], timeout_seconds=1)
+    return caught.value
+
+
+@pytest.mark.parametrize("exit_code", [125, 126, 127])
+def test_an_engine_that_cannot_run_the_image_is_told_with_its_last_words(monkeypatch, tmp_path, exit_code):
+    error = fail_with(exit_code, "warning\nError: no such image\n\n", monkeypatch, tmp_path)
+    assert type(error) is EngineError
+    assert error.message == "podman cannot run image: Error: no such image"
+    assert error.exit_code == 20
+
+
+def test_an_engine_that_fails_without_a_word_is_told(monkeypatch, tmp_path):
+    assert fail_with(125, "", monkeypatch, tmp_path).message == "podman cannot run image: it said nothing"
+
+
+@pytest.mark.parametrize(
+    ("said", "mend"),
+    [
+        ("Error: crun: setrlimit `RLIMIT_NPROC`: Operation not permitted\n", ".ci/containers.conf"),
+        ("warning\nError: set rlimits: rlimit\nmore\n", ".ci/containers.conf"),
+        ("Error: cgroups in hybrid mode not supported\n", ".ci/containers.conf"),
+        ("Error: no such image\n", "nox -s doctor"),
+        ("", "nox -s doctor"),
+    ],
+)
+def test_what_the_engine_says_of_this_machine_s_limits_is_mended(monkeypatch, tmp_path, said, mend):
+    assert mend in fail_with(126, said, monkeypatch, tmp_path).hint
+
+
+def test_a_killed_command_in_an_old_image_names_the_kernel_s_part(monkeypatch, tmp_path):
+    assert "vsyscall" in fail_with(139, "", monkeypatch, tmp_path).message
+
+
+def test_a_command_that_fails_in_the_container_stays_a_failed_command(monkeypatch, tmp_path):
+    error = fail_with(1, "its words", monkeypatch, tmp_path)
+    assert isinstance(error, CommandFailed)
+    assert error.command_exit_code == 1
+
+
+@pytest.mark.parametrize(("answer", "digest"), [("sha256:0123\n", "0123"), ("0123\n", "0123"), ("\n", ""), ("", "")])
+def test_an_image_is_known_by_its_digest_and_an_absent_one_has_none(monkeypatch, answer, digest):
+    monkeypatch.setattr(
+        command, "run", lambda argv, **_: CommandResult(argv=tuple(argv), exit_code=0, stdout=answer, seconds=0.0)
+    )
+    found = ContainerEngine("docker", "localhost/x:1").identify()
+    assert (found.engine, found.reference, found.digest) == ("docker", "localhost/x:1", digest)
+
+
+def test_the_host_is_known_by_its_system_and_its_rpm():
+    found = HostEngine().identify()
+    assert found.engine == "host"
+    assert found.reference
+    assert os.uname().machine in found.digest
+
+
+@pytest.mark.parametrize(
+    ("wish", "programs", "chosen"),
+    [
+        ("auto", {"podman", "docker"}, "podman"),
+        ("auto", {"docker"}, "docker"),
+        ("podman", {"podman", "docker"}, "podman"),
+        ("docker", {"podman", "docker"}, "docker"),
+        ("host", {"podman"}, "host"),
+        ("host", set(), "host"),
+    ],
+)
+def test_the_engine_is_the_one_wished_for_or_the_first_there_is(on_path, wish, programs, chosen):
+    on_path |= programs
+    assert choose_engine(wish, "image").name == chosen
+
+
+def test_without_an_image_auto_is_the_host(on_path):
+    on_path |= {"podman"}
+    assert choose_engine("auto", "").name == "host"
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ("auto", "podman and docker are not on PATH"),
+        ("podman", "podman is not on PATH"),
+        ("docker", "docker is not on PATH"),
+    ],
+)
+def test_a_missing_engine_is_told(on_path, wish, message):
+    on_path |= {"docker"} if wish == "podman" else {"podman"} if wish == "docker" else set()
+    with pytest.raises(EngineError) as caught:
+        choose_engine(wish, "image")
+    assert (caught.value.message, caught.value.exit_code) == (message, 20)
+    assert "--engine host" in caught.value.hint
+
+
+def test_a_container_without_an_image_is_told(on_path):
+    on_path |= {"podman"}
+    with pytest.raises(EngineError, match="engine 'podman' needs an image and the target names none"):
+        choose_engine("podman", "")
+
+
+def test_containers_of_runs_that_were_killed_are_removed_once_and_those_of_living_runs_stay(tmp_path, monkeypatch):
+    ran: list[tuple[str, ...]] = []
+    dead, living = "vdsm-pipeline-99999999-bbbb", f"vdsm-pipeline-{os.getpid()}-aaaa"
+
+    def run(argv, **_: object) -> CommandResult:
+        ran.append(tuple(argv))
+        stdout = f"{living}\n{dead}\n" if argv[1] == "ps" else ""
+        return CommandResult(argv=tuple(argv), exit_code=0, stdout=stdout, seconds=0.0)
+
+    monkeypatch.setattr(command, "run", run)
+    engine = ContainerEngine("podman", "image")
+    for _ in range(2):
+        with engine.workspace(tmp_path):
+            pass
+    assert ran[1:] == [("podman", "kill", dead), ("podman", "rm", "--force", dead)]

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Work side by side: results in order, the first error, and an interrupt that does not wait."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import command
+from pipeline.errors import CommandFailed
+from pipeline.parallel import run_all
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    def work(number: int) -> int:
+        time.sleep(0.02 * (3 - number))
+        return number * 10
+
+    assert run_all(work, range(4)) == [0, 10, 20, 30]
+
+
+def test_an_error_ends_the_commands_beside_it(tmp_path: Path) -> None:
+    def work(words: list[str]) -> None:
+        command.run(words, timeout_seconds=60)
+
+    started = time.monotonic()
+    with pytest.raises(CommandFailed):
+        run_all(work, [["sh", "-c", "sleep 0.3; exit 3"], ["sleep", "50"]])
+    assert time.monotonic() - started < 15

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The series file and its patches: what is read from them, and every way to be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PatchError
+from pipeline.series import read_series
+
+PATCH = """\
+From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001
+From: An Author <author@example.org>
+Date: Mon, 2 Nov 2015 10:00:00 +0000
+Subject: [PATCH 1/2] vm: act on
+ console disconnect
+
+---
+diff --git a/vdsm/vm.py b/vdsm/vm.py
+--- a/vdsm/vm.py
++++ b/vdsm/vm.py
+@@ -1 +1 @@
+-old
++new
+"""
+
+
+@pytest.fixture
+def patches_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "patches"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def write(patches_dir: Path) -> Callable[..., None]:
+    """Writes the series file and the patches by name."""
+
+    def write_all(series: str, **patches: str | bytes) -> None:
+        (patches_dir / "series").write_text(series)
+        for name, content in patches.items():
+            data = content if isinstance(content, bytes) else content.encode()
+            (patches_dir / f"{name}.patch").write_bytes(data)
+
+    return write_all
+
+
+@pytest.fixture
+def refusal(patches_dir: Path) -> Callable[[], PatchError]:
+    """The error of reading the series."""
+
+    def read() -> PatchError:
+        with pytest.raises(PatchError) as caught:
+            read_series(patches_dir)
+        assert caught.value.exit_code == 12
+        assert caught.value.hint
+        return caught.value
+
+    return read
+
+
+def test_patches_come_in_the_order_of_the_series_without_comments_and_empty_lines(patches_dir, write):
+    write("# ours\n\nb.patch\na.patch -p1 # the other\n   \n", a=PATCH, b=PATCH)
+    assert [patch.path.name for patch in read_series(patches_dir)] == ["b.patch", "a.patch"]
+
+
+def test_a_patch_has_subject_author_files_and_digest(patches_dir, write):
+    write("a.patch\n", a=PATCH)
+    (patch,) = read_series(patches_dir)
+    assert patch.subject == "vm: act on console disconnect"
+    assert patch.author == "An Author <author@example.org>"
+    assert patch.touched == ("vdsm/vm.py",)
+    assert len(patch.sha256) == 64
+
+
+def test_encoded_words_of_the_header_are_read(patches_dir, write):
+    write("a.patch\n", a=PATCH.replace("An Author", "=?UTF-8?q?J=C3=BCrgen?="))
+    assert read_series(patches_dir)[0].author == "Jürgen <author@example.org>"
+
+
+def test_files_that_are_new_or_have_spaces_are_touched(patches_dir, write, format_patch):
+    tree = {"a file.py": "old\n", "gone.py": "old\n"}
+    write("a.patch\n", a=format_patch(tree, {"a file.py": "new\n", "new dir/new.py": "new\n"}))
+    assert set(read_series(patches_dir)[0].touched) == {"a file.py", "gone.py", "new dir/new.py"}
+
+
+def test_an_empty_series_has_no_patches(patches_dir, write):
+    write("# nothing yet\n")
+    assert read_series(patches_dir) == ()
+
+
+def test_a_missing_series_is_named(patches_dir, refusal):
+    assert refusal().message == f"{patches_dir / 'series'} does not exist"
+
+
+def test_a_listed_file_that_is_missing_is_named(patches_dir, write, refusal):
+    write("a.patch\nb.patch\n", a=PATCH)
+    assert refusal().message == f"{patches_dir / 'series'} names b.patch, which is not there"
+
+
+def test_a_file_that_is_not_listed_is_named(patches_dir, write, refusal):
+    write("a.patch\n# b.patch\n", a=PATCH, b=PATCH)
+    assert refusal().message == f"b.patch in {patches_dir} is not in its series file"
+
+
+def test_a_file_that_is_listed_twice_is_named(patches_dir, write, refusal):
+    write("a.patch\na.patch\n", a=PATCH)
+    assert refusal().message == f"{patches_dir / 'series'} names a.patch twice"
+
+
+@pytest.mark.parametrize("option", ["-p0", "-p2", "-R", "-p1 -R"])
+def test_an_option_other_than_p1_is_refused(write, refusal, option):
+    write(f"a.patch {option}\n", a=PATCH)
+    assert refusal().reference == "series-option"
+    assert f"asks for {option}; patches are applied with -p1" in refusal().message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a$(touch X).patch", "a$(id).patch", "a`id`.patch", "%{lua:x}.patch", "a;id.patch", "../a.patch", "/etc/a.patch",
+     "sub/a.patch", ".a.patch", "-a.patch", "a.diff", "a.patch.gz", "ä.patch", ".patch", "a\\b.patch"],
+)  # fmt: skip
+def test_a_name_that_rpm_or_a_shell_could_run_is_refused_before_anything_reads_it(
+    patches_dir, write, refusal, name, monkeypatch
+):
+    monkeypatch.chdir(patches_dir)
+    write(f"{name}\n")
+    assert refusal().reference in ("patch-name", "series-option")
+    assert [path.name for path in patches_dir.iterdir()] == ["series"]
+
+
+def test_windows_line_ends_are_told_with_the_mend(patches_dir, write, refusal):
+    write("a.patch\n", a=PATCH.replace("\n", "\r\n"))
+    assert refusal().message.startswith("a.patch has Windows line ends (CRLF)")
+    assert refusal().hint == f"convert it: sed -i 's/\\r$//' {patches_dir / 'a.patch'}"
+
+
+@pytest.mark.parametrize(
+    ("content", "lacking"),
+    [
+        ("", "Subject line"),
+        (PATCH.partition("---\n")[2], "Subject line"),
+        (PATCH.replace("From: An Author <author@example.org>\n", ""), "From line"),
+        (PATCH.partition("---\n")[0], "changed file"),
+        (b"\xff\xfe\x00" * 50, "Subject line"),
+    ],
+    ids=["empty", "plain diff", "no author", "no change", "binary"],
+)
+def test_what_is_no_format_patch_file_is_told_with_what_it_lacks(write, refusal, content, lacking):
+    write("a.patch\n", a=content)
+    assert refusal().message == f"a.patch is not a git format-patch file: it has no {lacking}"
+
+
+def test_a_file_name_that_is_not_utf_8_is_no_traceback(patches_dir, write):
+    write("a.patch\n", a=PATCH.encode().replace(b"vdsm/vm.py", b"vdsm/\xff.py"))
+    assert read_series(patches_dir)[0].touched == ("vdsm/\ufffd.py",)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One run of tests on a tree: the runner's command line, what it says, and what is no result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline import testrun
+from pipeline.errors import CommandFailed, CommandTimedOut, UnitError
+from pipeline.model import UnitOutcome
+
+PASSED = {"name": "A.a", "patch": "0001", "outcome": "passed"}
+GOOD = json.dumps({"python": "3.11", "tests": [PASSED]})
+
+
+@pytest.fixture
+def run(make_context, tmp_path):
+    """Runs the tests of a folder with a runner that answers as it is told."""
+
+    def run_with(answer) -> testrun.TestRun:
+        context = make_context(answer)
+        with context.engine.workspace(tmp_path / "work") as workspace:
+            return testrun.run_tests(
+                Path("/a/patched"),
+                Path("/t/vdsm"),
+                workspace,
+                runner_path=Path("/t/runner.py"),
+                python="python2.6",
+                timeout_seconds=5,
+                log_path=tmp_path / "a.log",
+            )
+
+    return run_with
+
+
+def test_the_runner_is_called_with_tree_and_tests_and_writes_no_bytecode(run):
+    seen = []
+    assert run(lambda call: seen.append(call.argv) or GOOD).outcome.passed == ("A.a",)
+    assert seen == [("python2.6", "-B", "/t/runner.py", "/a/patched", "/t/vdsm")]
+
+
+def test_failed_and_error_are_red_and_absent_is_neither():
+    names = {"A.a": "passed", "A.b": "failed", "A.c": "error", "A.d": "absent"}
+    tests = [{"name": name, "patch": "", "outcome": outcome} for name, outcome in names.items()]
+    found = testrun.read({"python": "2.6.6", "tests": tests})
+    assert found == testrun.TestRun(
+        python="2.6.6",
+        outcome=UnitOutcome(passed=("A.a",), failed=("A.b", "A.c")),
+        first_patch=dict.fromkeys(names, ""),
+        absent=("A.d",),
+    )
+
+
+def test_each_test_has_the_patch_that_it_needs():
+    tests = [PASSED, {"name": "B.b", "patch": "0003", "outcome": "failed"}, {"name": "K.k", "outcome": "passed"}]
+    assert testrun.read({"python": "3", "tests": tests}).first_patch == {"A.a": "0001", "B.b": "0003", "K.k": ""}
+
+
+@pytest.mark.parametrize(
+    "said", ["", "Traceback\n", "{}", "[]", "null", "5", '{"python": "3"}', '{"python": "3", "tests": [5]}',
+             '{"python": "3", "tests": [{"name": "A.a"}]}', '{"python": "3", "tests": 5}', '{"tests": []}',
+             "printed\n" + GOOD, GOOD + GOOD],
+)  # fmt: skip
+def test_what_is_no_result_is_told_with_the_tree(run, tmp_path, said):
+    with pytest.raises(UnitError) as caught:
+        run(lambda call: said)
+    assert caught.value.message == "the test runner's last word on the patched tree is no result"
+    assert (caught.value.reference, caught.value.log_path) == ("unit-output", tmp_path / "a.log")
+
+
+def test_a_runner_that_fails_is_told_with_the_tree_and_how_to_repeat_it(run):
+    def fail(call) -> str:
+        raise CommandFailed("command-failed", "python2.6 ended with exit code 2: no import", command_exit_code=2,
+                            reproduce="python2.6 -B …")  # fmt: skip
+
+    with pytest.raises(UnitError) as caught:
+        run(fail)
+    assert caught.value.message == (
+        "the tests did not run on the patched tree: python2.6 ended with exit code 2: no import"
+    )
+    assert (caught.value.exit_code, caught.value.reproduce) == (13, "python2.6 -B …")
+
+
+def test_a_runner_that_hangs_stays_a_time_limit(run):
+    def hang(call) -> str:
+        raise CommandTimedOut("time-limit", "too long")
+
+    with pytest.raises(CommandTimedOut):
+        run(hang)
