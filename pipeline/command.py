@@ -13,8 +13,10 @@ import shlex
 import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -23,6 +25,7 @@ from plumbum import CommandNotFound, local
 
 from pipeline.errors import CommandFailed, CommandMissing, CommandTimedOut
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE_SECONDS = 5.0
 _TAIL_BYTES = 256 * 1024
 # A user's name alone is no secret, but where it stands for a token: in http.
@@ -67,9 +70,11 @@ def run(
     with tempfile.TemporaryFile() as captured, _open_log(log_path) as log:
         _write_header(log, argv, cwd)
         offset = log.tell()
-        process = _start(argv, cwd, env, stdout=captured if capture else log, stderr=log)
-        _running.add(process)
+        process: subprocess.Popen[bytes] | None = None
         try:
+            with _interrupt_held():
+                process = _start(argv, cwd, env, stdout=captured if capture else log, stderr=log)
+                _running.add(process)
             exit_code = process.wait(timeout=timeout_seconds)
         except subprocess.TimeoutExpired:
             raise CommandTimedOut(
@@ -80,8 +85,9 @@ def run(
                 reproduce=shown(argv),
             ) from None
         finally:
-            _running.discard(process)
-            _end_group(process)
+            if process is not None:
+                _running.discard(process)
+                _end_group(process)
         seconds = time.monotonic() - started
         stdout = _read_from(captured, 0) if capture else ""
         if exit_code not in accept:
@@ -145,6 +151,23 @@ def _start(
         start_new_session=True,
     )
     return cast(subprocess.Popen[bytes], process)
+
+
+@contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Keep a ctrl-C until the block is done: between a start and its record it would leave a process behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # interrupts reach the main thread alone
+        return
+    came: list[int] = []
+    former = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _INTERRUPTS}
+    try:
+        yield
+    finally:
+        for held, handler in former.items():
+            signal.signal(held, handler)
+        for first in came[:1]:
+            signal.raise_signal(first)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

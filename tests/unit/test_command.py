@@ -36,6 +36,11 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
     return True
 
 
+def gone(process_id: int) -> bool:
+    """Whether a process ends; the kernel ends one that was killed in its own time, not at once."""
+    return within(60, lambda: not lives(process_id))
+
+
 def sh(script: str, **options: object) -> command.CommandResult:
     return command.run(["sh", "-c", script], **{"timeout_seconds": 20, **options})
 
@@ -125,27 +130,27 @@ def test_arguments_that_are_not_utf_8_do_not_break_the_log(tmp_path):
 def test_the_time_limit_ends_the_grandchildren_that_hold_the_output(tmp_path):
     started = time.monotonic()
     with pytest.raises(CommandTimedOut) as caught:
-        sh("sleep 60 & echo $! > grandchild; wait", timeout_seconds=0.3, cwd=tmp_path)
-    assert time.monotonic() - started < 2
-    assert not lives(int((tmp_path / "grandchild").read_text()))
+        sh("sleep 60 & echo $! > grandchild; wait", timeout_seconds=1.5, cwd=tmp_path)
+    assert time.monotonic() - started < 30
+    assert gone(int((tmp_path / "grandchild").read_text()))
     assert caught.value.exit_code == 11
-    assert "ran longer than 0.3 seconds" in caught.value.message
+    assert "ran longer than 1.5 seconds" in caught.value.message
 
 
 def test_a_group_that_ignores_the_polite_signal_is_killed(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "_GRACE_SECONDS", 0.2)
     started = time.monotonic()
     with pytest.raises(CommandTimedOut):
-        sh("trap '' TERM; sleep 60 & echo $! > grandchild; wait; wait", timeout_seconds=0.3, cwd=tmp_path)
-    assert time.monotonic() - started < 3
-    assert not lives(int((tmp_path / "grandchild").read_text()))
+        sh("trap '' TERM; sleep 60 & echo $! > grandchild; wait; wait", timeout_seconds=1.5, cwd=tmp_path)
+    assert time.monotonic() - started < 30
+    assert gone(int((tmp_path / "grandchild").read_text()))
 
 
 def test_what_a_command_leaves_running_is_ended_with_it(tmp_path):
     started = time.monotonic()
     assert sh("sleep 60 & echo $! > left; echo done", cwd=tmp_path).stdout == "done\n"
-    assert time.monotonic() - started < 2
-    assert not lives(int((tmp_path / "left").read_text()))
+    assert time.monotonic() - started < 30
+    assert gone(int((tmp_path / "left").read_text()))
 
 
 def test_ctrl_c_ends_the_group_and_passes_on(tmp_path):
@@ -159,10 +164,10 @@ def test_ctrl_c_ends_the_group_and_passes_on(tmp_path):
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(command.__file__).parent.parent)}
     with subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, env=environment) as process:
-        assert within(10, (tmp_path / "grandchild").exists)
+        assert within(60, (tmp_path / "grandchild").exists)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 42
-    assert not lives(int((tmp_path / "grandchild").read_text()))
+        assert process.wait(timeout=60) == 42
+    assert gone(int((tmp_path / "grandchild").read_text()))
 
 
 @pytest.mark.parametrize(
@@ -192,3 +197,27 @@ def test_credentials_are_in_no_error_and_in_no_log_line_of_ours(tmp_path):
     assert "secret" not in caught.value.reproduce
     assert "secret" not in caught.value.message
     assert "cannot reach https://***@example.org/x" in caught.value.message
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_an_interrupt_during_the_start_leaves_no_process(tmp_path, monkeypatch, number):
+    start = command._start
+    started: list[subprocess.Popen[bytes]] = []
+
+    def interrupted_start(*args, **options):
+        started.append(start(*args, **options))
+        signal.raise_signal(number)
+        return started[0]
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_start", interrupted_start)
+    former = signal.signal(number, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sh("sleep 60", cwd=tmp_path)
+    finally:
+        signal.signal(number, former)
+    assert started[0].returncode is not None
+    assert command._running == set()
