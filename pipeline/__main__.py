@@ -63,6 +63,7 @@ for _name, _help, _last in (
     ("image", "Make the container image of the target, if it is not there.", "image"),
     ("fetch", "Get the source RPM and check it.", "fetch"),
     ("patch", "Apply the series, with no fuzz, to the source as %prep leaves it.", "patch"),
+    ("reserve", "Give the input its release number: the one that it has, or the next.", "reserve"),
     ("render", "Lay our release, patches and changelog over the vendor's spec.", "render"),
     ("unit", "Run the patch's tests: red without it, green with it.", "unit"),
     ("build", "Build source RPM and RPMs.", "build"),

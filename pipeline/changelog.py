@@ -1,16 +1,43 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One %changelog entry. Pure."""
+"""%changelog entries: ours as text, and the day of the vendor's newest. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, time, timezone
 
 from pipeline.model import Evr
 
 # Not strftime: rpm reads English names whatever the locale is.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_CHANGELOG = re.compile(r"^%changelog\b", re.MULTILINE)
+_STAMP = re.compile(r"^\*\s+[A-Z][a-z]{2}\s+([A-Z][a-z]{2})\s+(\d{1,2})\s+(\d{4})\b", re.MULTILINE)
+
+
+def newest(spec: str) -> date | None:
+    """The day of the newest entry in a spec's %changelog; `None` where there is none that can be read."""
+    section = _CHANGELOG.search(spec)
+    days = (_day(match) for match in _STAMP.finditer(spec, section.end())) if section else ()
+    return max((day for day in days if day), default=None)
+
+
+def noon(day: date) -> int:
+    """The time that rpm gives an entry of that day, in seconds since the epoch.
+
+    Source: rpm's build/parseChangelog.c, which has 12:00 UTC.
+    """
+    return int(datetime.combine(day, time(12), timezone.utc).timestamp())
+
+
+def _day(match: re.Match[str]) -> date | None:
+    month, day, year = match.groups()
+    try:
+        return date(int(year), _MONTHS.index(month) + 1, int(day))
+    except ValueError:
+        return None
 
 
 def entry(day: date, packager: str, evr: Evr, lines: Sequence[str]) -> str:

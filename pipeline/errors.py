@@ -77,6 +77,12 @@ class LintError(PipelineError):
     exit_code = 14
 
 
+class ReleaseError(PipelineError):
+    """No release number can be had, or hosts would not take the release for an upgrade."""
+
+    exit_code = 15
+
+
 class EngineError(PipelineError):
     """The place where commands run (this host or a container) cannot be used."""
 

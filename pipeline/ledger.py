@@ -19,6 +19,7 @@ from typing import Any, TypeGuard, cast
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.files import sha256_of, tree_fingerprint, write_whole
+from pipeline.inputs import difference
 from pipeline.model import File, Tree
 
 _FORMAT = 1
@@ -45,7 +46,7 @@ class Ledger:
         entry = self._read(stage)
         if entry is None:
             return Found(record=None, reason="not done before")
-        changed = _difference(entry["inputs"], inputs)
+        changed = difference(entry["inputs"], inputs)
         if changed:
             return Found(record=None, reason=changed)
         record = _decode(record_type, entry)
@@ -137,17 +138,3 @@ def _parts(record: object) -> Iterator[File | Tree]:
             pending.extend(part)
         elif is_dataclass(part):
             pending.extend(getattr(part, field.name) for field in fields(part))
-
-
-def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    changed = [_told(name, before[name], now[name]) for name in now if name in before and before[name] != now[name]]
-    added = [f"{name} is new" for name in now if name not in before]
-    removed = [f"{name} is gone" for name in before if name not in now]
-    return ", ".join(changed + added + removed)
-
-
-def _told(name: str, before: str, now: str) -> str:
-    """Digests mean nothing to a reader; short values do."""
-    if len(before) >= 40 or len(now) >= 40:
-        return f"{name} changed"
-    return f"{name} changed from {before or 'nothing'} to {now or 'nothing'}"

@@ -101,7 +101,10 @@ class Srpm:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppliedPatch:
-    """One patch of the series as git applied it; `offset_lines` is the largest of its hunks."""
+    """One patch of the series as git applied it; `offset_lines` is the largest of its hunks.
+
+    `date_seconds` is when its author wrote it, in seconds since the epoch.
+    """
 
     file: File
     subject: str
@@ -109,6 +112,7 @@ class AppliedPatch:
     state: PatchState
     offset_lines: int
     touched: tuple[str, ...]
+    date_seconds: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,14 +130,38 @@ class PatchedTree:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Reservation:
+    """A release that was given out once: to this input, and to no other.
+
+    `inputs` are (name, digest or value) of all that decides what the packages hold; `input_sha256` is their digest.
+    `remote` and `tag` say where the world sees it; both are empty where the out directory alone keeps it.
+    """
+
+    number: int
+    evr: Evr
+    input_sha256: str
+    inputs: tuple[tuple[str, str], ...]
+    remote: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RenderedSpec:
-    """The vendor's spec with our release, patches and changelog entry, and the diff that shows it."""
+    """The vendor's spec with our release, patches and changelog entry, and the diff that shows it.
+
+    `source_date_epoch`, in seconds, is the time that everything built from it bears: it comes from
+    the input alone, never from a clock.
+    """
 
     tree: PatchedTree
+    reservation: Reservation
     spec: File
     diff: File
-    evr: Evr
-    number: int
+    source_date_epoch: int
+
+    @property
+    def evr(self) -> Evr:
+        return self.reservation.evr
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,12 +201,13 @@ class ContractReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rpm:
-    """A built RPM, source or binary; `arch` is `src` for a source RPM."""
+    """A built RPM; a source RPM has `arch` `src`. `source` is the name of the one that it is built from."""
 
     file: File
     name: str
     evr: Evr
     arch: str
+    source: str = ""
 
     @property
     def nevra(self) -> str:
@@ -218,8 +247,31 @@ class LintReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Changes:
+    """What differs between the vendor's packages and ours, and between our last release and this one.
+
+    `document` is JSON, `text` the same for people; `last` is the release compared with, empty for the first.
+    """
+
+    document: File
+    text: File
+    last: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """Where the packages came from: an in-toto statement and a CycloneDX document beside each of them."""
+
+    statements: tuple[File, ...]
+    sboms: tuple[File, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedRpm:
-    """A package as a repository's metadata names it; `href` is relative to the repository."""
+    """A package as a repository's metadata names it; `href` is relative to the repository.
+
+    `source` is the name of the source package that it is built from, its own for a source package.
+    """
 
     name: str
     evr: Evr
@@ -227,6 +279,7 @@ class PublishedRpm:
     href: str
     size_bytes: int
     sha256: str
+    source: str = ""
 
     @property
     def nevra(self) -> str:
@@ -315,4 +368,5 @@ class JobOutcome:
     contracts: ContractReport | None = None
     lint: LintReport | None = None
     build: BuildResult | None = None
+    changes: Changes | None = None
     patches: tuple[AppliedPatch, ...] = field(default=())

@@ -13,6 +13,7 @@ from pipeline.command import CommandResult
 from pipeline.context import JobContext
 from pipeline.engine import Workspace
 from pipeline.errors import BuildError, CommandFailed
+from pipeline.mirrors.repodata import source_name
 from pipeline.model import BuildResult, Evr, Rpm
 from pipeline.settings import TargetSettings
 
@@ -172,17 +173,16 @@ def unpack(path: Path, root_dir: Path) -> None:
 
 def read_rpm(path: Path, out_path: Path) -> Rpm:
     """The record of an RPM file, from its header."""
-    name, evr, arch = _header(path)
-    return Rpm(file=files.file_record(path, out_path), name=name, evr=evr, arch=arch)
-
-
-def _header(path: Path) -> tuple[str, Evr, str]:
     import createrepo_c  # late: it loads a large library
 
     package = createrepo_c.package_from_rpm(str(path))
-    arch = package.arch if package.rpm_sourcerpm else "src"
-    evr = Evr(epoch=int(package.epoch or 0), version=package.version, release=package.release)
-    return package.name, evr, arch
+    return Rpm(
+        file=files.file_record(path, out_path),
+        name=package.name,
+        evr=Evr(epoch=int(package.epoch or 0), version=package.version, release=package.release),
+        arch=package.arch if package.rpm_sourcerpm else "src",
+        source=source_name(package),
+    )
 
 
 def _check_digests(paths: list[Path], log_path: Path) -> None:
@@ -204,7 +204,7 @@ def _check_digests(paths: list[Path], log_path: Path) -> None:
 
 
 def _check_evr(path: Path, expected: Evr, log_path: Path) -> None:
-    _, evr, _ = _header(path)
+    evr = read_rpm(path, path.parent).evr
     if (evr.version, evr.release) != (expected.version, expected.release):
         raise BuildError(
             "unexpected-release",

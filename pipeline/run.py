@@ -70,9 +70,9 @@ class Run:
     def _foreseen(self, planned: JobOutcome, chain: Chain) -> JobOutcome:
         """The planned job with the release that it would get, as far as that can be told without doing anything."""
         srpm = chain.records.get("fetch")
-        if planned.evr or srpm is None or "render" not in needed_for(self.last_stage):
+        if planned.evr or srpm is None or "reserve" not in needed_for(self.last_stage):
             return planned
-        evr: Evr = STAGES["render"].module().foresee(srpm, context=self.job_context(planned.job))
+        evr: Evr = STAGES["reserve"].module().foresee(srpm, context=self.job_context(planned.job))
         return replace(planned, evr=str(evr))
 
     def _perform_target(self, target: str, jobs: tuple[Job, ...], *, keep_going: bool) -> TargetOutcome:
@@ -187,12 +187,12 @@ def _by_target(jobs: Iterable[Job]) -> dict[str, tuple[Job, ...]]:
 
 def _outcome(job: Job, chain: Chain) -> JobOutcome:
     records = chain.records
-    srpm, rendered, tree = records.get("fetch"), records.get("render"), records.get("patch")
+    srpm, reserved, tree = records.get("fetch"), records.get("reserve"), records.get("patch")
     return JobOutcome(
         job=job,
         source=srpm.origin if srpm else "",
-        nevra=f"{srpm.name}-{rendered.evr}.src" if srpm and rendered else "",
-        evr=str(rendered.evr) if rendered else "",
+        nevra=f"{srpm.name}-{reserved.evr}.src" if srpm and reserved else "",
+        evr=str(reserved.evr) if reserved else "",
         stages=tuple(chain.outcomes),
         unit=records.get("unit"),
         contracts=records.get("contracts"),

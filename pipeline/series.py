@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from email import policy
+from email.message import Message
 from email.parser import BytesParser
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from pipeline.errors import PatchError
@@ -27,6 +30,7 @@ class SeriesPatch:
     sha256: str
     subject: str
     author: str
+    date_seconds: int
     touched: tuple[str, ...]
 
 
@@ -94,20 +98,31 @@ def _read_patch(path: Path, series_path: Path) -> SeriesPatch:
     header = BytesParser(policy=policy.default).parsebytes(content, headersonly=True)
     names = _OLD_FILE.findall(content) + _NEW_FILE.findall(content)
     touched = dict.fromkeys(name.decode(errors="replace") for name in names)
-    if not header["Subject"] or not header["From"] or not touched:
+    date = _date(header)
+    lacking = [line for line in ("Subject", "From") if not header[line]]
+    lacking += [] if date is not None else ["Date"]
+    if lacking or not touched:
+        lack = f"{lacking[0]} line" if lacking else "changed file"
         raise PatchError(
             "patch-format",
-            f"{path.name} is not a git format-patch file: it has no {_lacking(header['Subject'], header['From'])}",
+            f"{path.name} is not a git format-patch file: it has no {lack}",
             hint="commit the change and export it with `git format-patch`",
         )
+    assert date is not None
     return SeriesPatch(
         path=path,
         sha256=sha256_of(path),
         subject=_TAG.sub("", " ".join(str(header["Subject"]).split())),
         author=str(header["From"]),
+        date_seconds=int(date.timestamp()),
         touched=tuple(touched),
     )
 
 
-def _lacking(subject: object, author: object) -> str:
-    return "Subject line" if not subject else "From line" if not author else "changed file"
+def _date(header: Message) -> datetime | None:
+    """When the patch was written; `None` where the line is missing or says no time."""
+    try:
+        date = parsedate_to_datetime(str(header["Date"]))
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

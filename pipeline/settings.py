@@ -80,6 +80,12 @@ def _release_word(text: str) -> str:
     return text
 
 
+def _git_remote(text: str) -> str:
+    if text.startswith("-") or (text and not re.search(r"[/:]", text)):
+        raise ValueError(f"'{text}' is no address of a git repository: write its URL, host:path, or ./path")
+    return text
+
+
 def _source_text(text: str) -> str:
     parse_source(text)
     return text
@@ -149,6 +155,12 @@ class ImageSettings(_Section):
     reference: PinnedReference = ""
 
 
+class ReleaseSettings(_Section):
+    """Where release numbers are given out: a git remote that all who publish can push tags to; empty: `out/` alone."""
+
+    remote: Annotated[str, AfterValidator(_git_remote)] = ""
+
+
 class MirrorSettings(_Section):
     """A place to publish to: a directory, rsync://host/module/path, or [user@]host:path over ssh."""
 
@@ -161,6 +173,7 @@ class _Document(_Section):
     out_dir: str = "out"
     packager: Annotated[str, Field(pattern=r"^[^<>\n]+ <[^<>\s@]+@[^<>\s@]+>$")]
     time_limits: TimeLimits = TimeLimits()
+    releases: ReleaseSettings = ReleaseSettings()
     packages: Annotated[dict[Name, PackageSettings], Field(min_length=1)]
     targets: Annotated[dict[Name, TargetSettings], Field(min_length=1)]
     images: dict[Name, ImageSettings] = {}

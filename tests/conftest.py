@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from pipeline.files import file_record
 from pipeline.model import Evr, Image, Job, Srpm
 from pipeline.progress import Progress
 from pipeline.settings import Settings, read_settings
+
+# A shell that starts us in the background has us ignore ctrl-C, and all that the tests start with us.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT_DIR = Path(__file__).resolve().parent.parent
 

@@ -245,7 +245,14 @@ def _published(package: Any, place: str) -> PublishedRpm:
         href=href,
         size_bytes=package.size_package,
         sha256=package.pkgId,
+        source=source_name(package),
     )
+
+
+def source_name(package: Any) -> str:
+    """The name of the source package that a package of createrepo_c's is built from, or is."""
+    built_from: str = package.rpm_sourcerpm or ""
+    return built_from.rsplit("-", 2)[0] if built_from else str(package.name)
 
 
 def _inside(href: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import files, rpmbuild
+from pipeline import files, gitenv, rpmbuild
 from pipeline.context import JobContext
 from pipeline.errors import BuildError, SrpmError, UsageError
 from pipeline.model import Source
@@ -63,7 +63,7 @@ def shown(source: Source) -> str:
 def is_remote(source: Source) -> bool:
     """Whether having it needs the network."""
     if source.kind == "git":
-        return upstream.is_remote(source.location)
+        return gitenv.is_remote(source.location)
     return source.kind != "demo" and local_path(source.location) is None
 
 

@@ -19,19 +19,9 @@ from pipeline.errors import (
     SrpmError,
     UsageError,
 )
+from pipeline.gitenv import UNATTENDED, is_remote
 from pipeline.sources import tarball
 from pipeline.sources.address import redacted
-
-# A stalled transfer ends by itself, and nobody is asked for a password.
-# Source: git(1), git-config(1) http.lowSpeedLimit; GIT_ALLOW_PROTOCOL keeps out ext::, which runs commands.
-_ENVIRONMENT = {
-    "LC_ALL": "C",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
-    "GIT_HTTP_LOW_SPEED_LIMIT": "1000",
-    "GIT_HTTP_LOW_SPEED_TIME": "60",
-    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=20",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,14 +31,6 @@ class Checkout:
     dir: Path
     commit: str
     commit_seconds: int
-
-
-def is_remote(location: str) -> bool:
-    """Whether git would go over the network for it. Source: git-clone(1), "GIT URLS"."""
-    if "://" in location:
-        return not location.startswith("file://")
-    head, colon, _ = location.partition(":")
-    return bool(colon) and "/" not in head and not Path(location).exists()
 
 
 def tag_commit(location: str, tag: str, *, timeout_seconds: float) -> str:
@@ -181,7 +163,7 @@ def _read_tags(listed: str) -> dict[str, str]:
 def _git(arguments: list[str], location: str, timeout_seconds: float) -> str:
     # Not GitPython's own runner: ctrl-C would wait for its timer.
     try:
-        result = command.run(["git", *arguments], timeout_seconds=timeout_seconds, env=_ENVIRONMENT)
+        result = command.run(["git", *arguments], timeout_seconds=timeout_seconds, env=UNATTENDED)
     except CommandTimedOut:
         raise NetworkError(
             "git-timeout",

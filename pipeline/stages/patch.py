@@ -176,4 +176,5 @@ def _record(patch: SeriesPatch, offset_lines: int, context: JobContext) -> Appli
         state="offset" if offset_lines else "clean",
         offset_lines=offset_lines,
         touched=patch.touched,
+        date_seconds=patch.date_seconds,
     )

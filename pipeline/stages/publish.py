@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from pipeline import guard
 from pipeline.context import TargetContext
 from pipeline.errors import PublishError
 from pipeline.mirrors import mirror
@@ -32,6 +33,7 @@ def run(repository: Repository, *, context: TargetContext) -> Publication:
     state = mirror.read_state(context.settings, context.target_name, log_path=context.log_path)
     if _contents(state.packages) == _contents((*repository.new, *repository.carried)):
         return _publication(state.destination, state.revision, state.repomd_sha256, changed=False)
+    guard.refuse_older(repository.new, state.packages)
     refuse_other_state(repository, state)
     names = plan_names(repository, state)
     _send(repository, names, destination, context, anew=not state.repomd_sha256)

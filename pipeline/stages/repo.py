@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline import files, release
+from pipeline import files, guard
 from pipeline.context import TargetContext
 from pipeline.errors import PublishError
 from pipeline.mirrors import mirror, repodata
@@ -48,7 +48,7 @@ def run(builds: Builds, *, context: TargetContext) -> Repository:
     metadata = mirror.read_metadata(context.settings, context.target_name, log_path=context.log_path)
     rpms = _all_rpms(builds)
     new = plan_new(rpms, metadata.state)
-    refuse_older(new, metadata.state)
+    guard.refuse_older(new, metadata.state.packages)
     own = {rpm.nevra for rpm in new}
     carried = tuple(rpm for rpm in metadata.state.packages if rpm.nevra not in own)
     _refuse_shared_places((*new, *carried))
@@ -72,21 +72,6 @@ def plan_new(rpms: Sequence[Rpm], state: MirrorState) -> tuple[PublishedRpm, ...
     return tuple(_placed(rpm, there.get(rpm.nevra)) for rpm in rpms)
 
 
-def refuse_older(new: Sequence[PublishedRpm], state: MirrorState) -> None:
-    """Raises: PublishError when hosts would not take a new package for an upgrade of what is published."""
-    there = {rpm.nevra for rpm in state.packages}
-    for ours in (rpm for rpm in new if rpm.nevra not in there):
-        rivals = [rpm for rpm in state.packages if (rpm.name, rpm.arch == "src") == (ours.name, ours.arch == "src")]
-        for rival in rivals:
-            if release.compare(ours.evr, rival.evr) <= 0:
-                raise PublishError(
-                    "not-newer",
-                    f"{ours.name}: {ours.evr} does not beat {rival.evr}, which the mirror has: hosts would keep that",
-                    hint="rpm compares a release part by part, its label before its number: go back to a label that"
-                    " sorts higher, raise release_floor, or publish to a mirror without that release",
-                )
-
-
 def _placed(rpm: Rpm, there: PublishedRpm | None) -> PublishedRpm:
     if there is not None and there.sha256 != rpm.file.sha256:
         raise PublishError(
@@ -104,6 +89,7 @@ def _placed(rpm: Rpm, there: PublishedRpm | None) -> PublishedRpm:
         href=there.href if there else f"{folder}/{rpm.file.path.name}",
         size_bytes=rpm.file.size_bytes,
         sha256=rpm.file.sha256,
+        source=rpm.source,
     )
 
 

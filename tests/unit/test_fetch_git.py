@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import command
 from pipeline.errors import BuildError, NetworkError, SrpmError, UsageError
+from pipeline.gitenv import is_remote
 from pipeline.sources import upstream
 from pipeline.stages import fetch
 from tests.unit.fetching import IMAGE, make_context, refusal, told
@@ -244,7 +245,7 @@ def test_a_clone_that_hangs_is_ended(tmp_path):
     ],
 )
 def test_what_git_goes_over_the_network_for(location, remote):
-    assert upstream.is_remote(location) == remote
+    assert is_remote(location) == remote
 
 
 def test_the_plan():
