@@ -57,7 +57,7 @@ class Chain:
                 self.outcomes.append(StageOutcome(stage=stage.name, result="run", reason=found.reason))
             else:
                 self.records[stage.name] = found.record
-                self.outcomes.append(StageOutcome(stage=stage.name, result="cached", reason=found.reason))
+                self.outcomes.append(_cached(stage, found))
         return reason or (f"{anew[0]} is made anew" if anew else "")
 
     def _blocked(self, stage: Stage, *, keep_going: bool) -> str:
@@ -84,7 +84,7 @@ class Chain:
             found = self._look_up(stage, inputs)
             if found.record is not None:
                 self.records[stage.name] = found.record
-                return StageOutcome(stage=stage.name, result="cached", reason=found.reason)
+                return _cached(stage, found)
             record = stage.module().run(*self._given(stage), context=context)
             self.records[stage.name] = record
             if stage.changes_its_inputs:
@@ -111,6 +111,10 @@ class Chain:
     def _end(self, outcome: StageOutcome) -> None:
         self.outcomes.append(outcome)
         self._context.progress.ended(self._label, outcome)
+
+
+def _cached(stage: Stage, found: Found) -> StageOutcome:
+    return StageOutcome(stage=stage.name, result="cached", reason=found.reason, finished=found.finished)
 
 
 @contextmanager

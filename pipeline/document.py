@@ -54,6 +54,8 @@ def job_document(job: JobOutcome) -> dict[str, Any]:
         "package": job.job.package,
         "nevra": job.nevra,
         "evr": job.evr,
+        "reason": job.reason,
+        "unpublished": [str(evr) for evr in job.unpublished],
         "source": job.source,
         "patches": [
             {"file": patch.file.path.name, "subject": patch.subject, "state": patch.state, "offset": patch.offset_lines}

@@ -346,20 +346,29 @@ class TagVerdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageOutcome:
-    """How one stage of one job ended; `reason` says why it ran, was cached or failed."""
+    """How one stage of one job ended; `reason` says why it ran, was cached or failed.
+
+    `finished` is when a cached result was made.
+    """
 
     stage: str
     result: StageResult
     seconds: float = 0.0
     reason: str = ""
     log: str = ""
+    finished: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobOutcome:
-    """All that one job did, as `result.json` and `--json` tell it."""
+    """All that one job did, as `result.json` and `--json` tell it.
+
+    `reason` is why in one sentence; `unpublished` are releases that were given out and are on no mirror.
+    """
 
     job: Job
+    reason: str = ""
+    unpublished: tuple[Evr, ...] = ()
     source: str = ""
     nevra: str = ""
     evr: str = ""

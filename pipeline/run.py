@@ -16,8 +16,9 @@ from pipeline.engine import Engine, choose_engine
 from pipeline.errors import Interrupted, PipelineError
 from pipeline.flow import JOB_STAGES, STAGES, TARGET_STAGES, Stage, needed_for
 from pipeline.images import image_reference
-from pipeline.model import Evr, Job, JobOutcome, Publication, StageOutcome
+from pipeline.model import Job, JobOutcome, Publication, StageOutcome
 from pipeline.progress import Progress
+from pipeline.reasons import reason
 from pipeline.settings import Settings
 
 
@@ -56,24 +57,24 @@ class Run:
         for target, target_jobs in _by_target(jobs).items():
             planned: list[JobOutcome] = []
             builds = []
-            reason = ""
+            anew = ""
             for job in target_jobs:
                 chain = Chain(str(job), self.job_context(job), self._wanted(JOB_STAGES))
-                reason = chain.plan() or reason
+                anew = chain.plan() or anew
                 planned.append(self._foreseen(_outcome(job, chain), chain))
                 builds.append(chain.records.get("build"))
             chain = Chain(target, self._target_context(target), self._wanted(TARGET_STAGES), build=tuple(builds))
-            chain.plan(reason)
+            chain.plan(anew)
             outcomes.extend(_with_stages(planned, chain.outcomes))
         return tuple(outcomes)
 
     def _foreseen(self, planned: JobOutcome, chain: Chain) -> JobOutcome:
-        """The planned job with the release that it would get, as far as that can be told without doing anything."""
+        """The planned job with the releases that it would get and that were never published, as far as can be told."""
         srpm = chain.records.get("fetch")
-        if planned.evr or srpm is None or "reserve" not in needed_for(self.last_stage):
+        if srpm is None or "reserve" not in needed_for(self.last_stage):
             return planned
-        evr: Evr = STAGES["reserve"].module().foresee(srpm, context=self.job_context(planned.job))
-        return replace(planned, evr=str(evr))
+        foreseen = STAGES["reserve"].module().foresee(srpm, context=self.job_context(planned.job))
+        return replace(planned, evr=planned.evr or str(foreseen.next), unpublished=foreseen.unpublished)
 
     def _perform_target(self, target: str, jobs: tuple[Job, ...], *, keep_going: bool) -> TargetOutcome:
         try:
@@ -188,11 +189,13 @@ def _by_target(jobs: Iterable[Job]) -> dict[str, tuple[Job, ...]]:
 def _outcome(job: Job, chain: Chain) -> JobOutcome:
     records = chain.records
     srpm, reserved, tree = records.get("fetch"), records.get("reserve"), records.get("patch")
+    evr = str(reserved.evr) if reserved else ""
     return JobOutcome(
         job=job,
+        reason=reason(chain.outcomes, evr),
         source=srpm.origin if srpm else "",
         nevra=f"{srpm.name}-{reserved.evr}.src" if srpm and reserved else "",
-        evr=str(reserved.evr) if reserved else "",
+        evr=evr,
         stages=tuple(chain.outcomes),
         unit=records.get("unit"),
         contracts=records.get("contracts"),

@@ -26,10 +26,10 @@ def tell_plan(planned: Sequence[JobOutcome], progress: Progress) -> None:
     for job in planned:
         rows = [[stage.stage, stage.result, stage.reason] for stage in job.stages]
         progress.table(f"plan of {job.job}", ("stage", "would", "why"), rows)
-        if all(stage.result == "cached" for stage in job.stages):
-            progress.heading(f"{job.job}: nothing to do, {job.evr} stands")
-        elif job.evr:
-            progress.heading(f"{job.job}: the release would be {job.evr}")
+        would_be = f"; the release would be {job.evr}" if job.evr and not _is_done(job) else ""
+        progress.heading(f"{job.job}: {job.reason or 'it is to be seen what changed'}{would_be}")
+        for evr in job.unpublished:
+            progress.heading(f"{job.job}: {evr} was reserved and is not published")
 
 
 def tell_end(outcomes: Sequence[TargetOutcome], progress: Progress, *, reproduce: Callable[[str], str]) -> None:
@@ -42,8 +42,8 @@ def tell_end(outcomes: Sequence[TargetOutcome], progress: Progress, *, reproduce
             progress.failure(outcome.error, stage=f"{outcome.target}: {stage}", reproduce=reproduce(stage))
             continue
         for job in outcome.jobs:
-            if job.evr and all(stage.result == "cached" for stage in job.stages):
-                progress.heading(f"{job.job}: {job.stages[-1].reason}: {job.evr} stands")
+            if job.reason:
+                progress.heading(f"{job.job}: {job.reason}")
         if outcome.publication:
             _tell_mirror(outcome, progress)
 
@@ -59,6 +59,10 @@ def _tell_mirror(outcome: TargetOutcome, progress: Progress) -> None:
             f"try it: dnf -y --refresh --installroot=/tmp/try --releasever=6 --nogpgcheck "
             f"--repofrompath=new,{Path(destination).as_uri()} --repo=new install {names}"
         )
+
+
+def _is_done(job: JobOutcome) -> bool:
+    return all(stage.result == "cached" for stage in job.stages)
 
 
 def _row(job: JobOutcome) -> list[str]:

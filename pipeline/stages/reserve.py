@@ -8,6 +8,7 @@ bytes that everybody else has under its name.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import files, guard, overlay, release, rpmbuild
@@ -25,6 +26,14 @@ from pipeline.spectext import read_spec
 # Rises when the pipeline makes other packages of the same input.
 _MAKING = "1"
 _ATTEMPTS = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Foreseen:
+    """The release of an input that has none yet, and those that are reserved and not on the mirror, by number."""
+
+    next: Evr
+    unpublished: tuple[Evr, ...]
 
 
 def inputs(tree: PatchedTree, image: Image, *, context: JobContext) -> dict[str, str]:
@@ -75,16 +84,15 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> Reservation:
     )
 
 
-def foresee(srpm: Srpm, *, context: JobContext) -> Evr:
-    """The release that `run` would make of an input that has none. Raises: as `run`."""
-    there = tags_of(srpm, context).read()
-    return _evr(srpm, _next_number(_mirror_state(context), book_of(context), there, context), context)
-
-
-def unpublished(context: JobContext) -> list[Reservation]:
-    """What was given out here and is not on the mirror, by number."""
-    there = {rpm.evr for rpm in guard.rivals(_mirror_state(context).packages, context.job.package)}
-    return [each for each in book_of(context).reservations() if each.evr not in there]
+def foresee(srpm: Srpm, *, context: JobContext) -> Foreseen:
+    """What `run` would give an input that has no release, and what was given out in vain. Raises: as `run`."""
+    state, book, there = _mirror_state(context), book_of(context), tags_of(srpm, context).read()
+    published = {rpm.evr for rpm in guard.rivals(state.packages, context.job.package)}
+    given_out = {each.number: each.evr for each in (*there.reservations, *book.reservations())}
+    return Foreseen(
+        next=_evr(srpm, _next_number(state, book, there, context), context),
+        unpublished=tuple(evr for _, evr in sorted(given_out.items()) if evr not in published),
+    )
 
 
 def release_inputs(tree: PatchedTree, image: Image, context: JobContext) -> dict[str, str]:
