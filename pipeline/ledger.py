@@ -77,7 +77,7 @@ class Ledger:
     def _read(self, stage: str) -> dict[str, Any] | None:
         try:
             entry = json.loads((self._dir / f"{stage}.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return entry if _is_entry(entry) else None
 
