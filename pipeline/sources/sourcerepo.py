@@ -57,7 +57,14 @@ def newest(url: str, repomd: Path, *, name: str, version: str, limits: Limits, p
             hint=f"correct the address or packages.{name}.version in pipeline.toml; it may be no source repository",
         )
     by_rpm = functools.cmp_to_key(release.compare)
-    return max(wanted, key=lambda entry: by_rpm(entry.evr))
+    chosen = max(wanted, key=lambda entry: by_rpm(entry.evr))
+    newest_of_all = max(entries, key=lambda entry: by_rpm(entry.evr))
+    if release.compare(newest_of_all.evr, chosen.evr) > 0:
+        progress.warning(
+            f"{redacted(url)} has {name} {newest_of_all.evr}: hosts that see it would take it for newer than ours,"
+            f" which is made from {chosen.evr}"
+        )
+    return chosen
 
 
 def fetch(entry: SourceEntry, folder: Path, *, limits: Limits, progress: Progress) -> Path:

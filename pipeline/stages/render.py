@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from difflib import unified_diff
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jinja2
-
-from pipeline import changelog, files, overlay
+from pipeline import changelog, files
 from pipeline.context import JobContext
 from pipeline.errors import SettingsError
 from pipeline.model import PatchedTree, RenderedSpec, Reservation
 from pipeline.spectext import read_spec
+
+if TYPE_CHECKING:
+    from pipeline.overlay import VendorSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,11 +42,13 @@ def inputs(tree: PatchedTree, reservation: Reservation, *, context: JobContext) 
 
 def run(tree: PatchedTree, reservation: Reservation, *, context: JobContext) -> RenderedSpec:
     """The spec of the release, under `releases/N/`, with its diff. Raises: SettingsError, SrpmError."""
+    from pipeline import overlay  # late, as jinja2 is: most runs render nothing
+
     vendor_path = context.out_path / tree.srpm.spec.path
     vendor = read_spec(vendor_path)
     day = _day(vendor, tree)
 
-    def make_overlay(spec: overlay.VendorSpec) -> str:
+    def make_overlay(spec: VendorSpec) -> str:
         return _render(spec, tree, reservation, day, context)
 
     result = overlay.lay_over(vendor, make_overlay)
@@ -71,10 +75,10 @@ def _day(vendor: str, tree: PatchedTree) -> date:
     return max([*written, *([vendors] if vendors else [])])
 
 
-def _render(
-    spec: overlay.VendorSpec, tree: PatchedTree, reservation: Reservation, day: date, context: JobContext
-) -> str:
+def _render(spec: VendorSpec, tree: PatchedTree, reservation: Reservation, day: date, context: JobContext) -> str:
     """The template's text for this release. Raises: SettingsError with file and line."""
+    import jinja2
+
     path = _template_path(context)
     patches = [
         _Patch(number=index, file_name=patch.file.path.name, subject=patch.subject, state=patch.state)

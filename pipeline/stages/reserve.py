@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import files, guard, overlay, release, rpmbuild
+from pipeline import files, guard, release, rpmbuild
 from pipeline.allocation.book import Book
 from pipeline.allocation.tags import Tags, Taken
 from pipeline.context import JobContext
@@ -131,6 +131,8 @@ def tags_of(srpm: Srpm, context: JobContext) -> Tags:
 
 
 def _evr(srpm: Srpm, number: int, context: JobContext) -> Evr:
+    from pipeline import overlay  # late: specfile loads rpm, and most runs need no new number
+
     vendor = overlay.VendorSpec(read_spec(context.out_path / srpm.spec.path))
     ours = f"{vendor.release}.{context.package.label}.{number}"
     return Evr(
