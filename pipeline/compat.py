@@ -205,15 +205,8 @@ def _test(history: History, tag: str, patches: Sequence[SeriesPatch], context: J
             for patch in patches:
                 index.apply(patch)
             index.write_to(tree_dir)
-        run = testrun.run_tests(
-            tree_dir,
-            context.tests_dir,
-            workspace,
-            runner_path=context.runner_path,
-            python=context.target.python,
-            timeout_seconds=context.settings.time_limits.unit,
-            log_path=context.log_path.with_name(f"compat-{tag}.log"),
-        )
+        log_path = context.log_path.with_name(f"compat-{tag}.log")
+        run = testrun.run_tests(tree_dir, context.tests_dir, workspace, context, log_path=log_path)
         context.progress.note(f"{tag}: {len(run.outcome.passed)} green, {len(run.outcome.failed)} red")
         return run.outcome
 
