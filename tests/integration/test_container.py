@@ -167,6 +167,33 @@ def test_an_image_of_another_architecture_is_told(foreign: Checkout) -> None:
     assert not (foreign.out / ".work").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("test_newer.py", 'NAME = "a"\nTEXT = f"{NAME}"\n', "invalid syntax (test_newer.py, line 2)"),
+        ("newer.py", 'TEXT = f""\n', "invalid syntax (newer.py, line 1)"),
+        (
+            "test_newer.py",
+            'TEXT = "\u00e9"\n',
+            "see http://python.org/dev/peps/pep-0263/ for details (test_newer.py, line 1)",
+        ),
+        ("test_newer.py", "import pathlib\n", "ImportError: No module named pathlib"),
+    ],
+)
+def test_a_test_file_that_python_2_cannot_import_is_named(name: str, text: str, told: str, checkout: Checkout) -> None:
+    folder = checkout.root / "tests/patched/vdsm"
+    (folder / "test_newer.py").write_text("import newer\n")
+    (folder / name).write_text(text, encoding="utf-8")
+
+    result = checkout.run("unit", *DEMO)
+
+    assert result.code == 13, result.stderr
+    assert "test_newer.py does not import: " in result.error_line
+    assert told in result.error_line
+    assert "Traceback" not in result.stderr
+    assert not (checkout.out / ".work").exists()
+
+
 def _wait_for_build(checkout: Checkout) -> None:
     """Until the long command of %install runs in the container."""
     deadline = time.monotonic() + 60
