@@ -112,6 +112,7 @@ def compat(source: str | None, **flags: Any) -> None:
         wish = room.Wish(source=source or "", tags=flags["tags"], unit=flags["unit"], watch=flags["watch"])
         report = room.run(settings, progress, wish, choose_jobs(settings, flags["targets"], flags["packages"]))
         room.tell(report, progress)
+        progress.note(f"drawn: {room.write(report, settings.out_path)}")
         _print_json(room.document(report), flags)
         error = room.failure(report)
         if error is not None:

@@ -76,6 +76,8 @@ def run(
                 process = _start(argv, cwd, env, stdout=captured if capture else log, stderr=log)
                 _running.add(process)
             exit_code = process.wait(timeout=timeout_seconds)
+            if process not in _running:  # it was told to end: podman then ends with 0, its work undone
+                exit_code = -signal.SIGTERM
         except subprocess.TimeoutExpired:
             raise CommandTimedOut(
                 "time-limit",
@@ -87,7 +89,7 @@ def run(
         finally:
             if process is not None:
                 _running.discard(process)
-                _end_group(process)
+                _end_groups([process])
         seconds = time.monotonic() - started
         stdout = _read_from(captured, 0) if capture else ""
         if exit_code not in accept:
@@ -102,8 +104,9 @@ def _redacted(text: str) -> str:
 
 def end_all() -> None:
     """End the commands that other threads wait for: an interrupt reaches the main thread alone."""
-    for process in tuple(_running):
-        _signal_group(process, signal.SIGKILL)
+    ending = tuple(_running)
+    _running.difference_update(ending)
+    _end_groups(ending)
 
 
 def need(program: str) -> None:
@@ -170,16 +173,21 @@ def _interrupt_held() -> Iterator[None]:
             signal.raise_signal(first)
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End all that the command left running: politely, then for good."""
+def _end_groups(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End all that the commands left running: politely, then for good.
+
+    A podman that is killed while it makes a container leaves the container's first process waiting for ever.
+    """
     try:
-        if _signal_group(process, signal.SIGTERM):
-            deadline = time.monotonic() + _GRACE_SECONDS
-            while time.monotonic() < deadline and _group_lives(process):
-                time.sleep(0.02)
+        told = [process for process in processes if _signal_group(process, signal.SIGTERM)]
+        deadline = time.monotonic() + _GRACE_SECONDS
+        while time.monotonic() < deadline and any(_group_lives(process) for process in told):
+            time.sleep(0.02)
     finally:  # also when somebody presses ctrl-C once more
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
+        for process in processes:
+            _signal_group(process, signal.SIGKILL)
+        for process in processes:
+            process.wait()
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import lock, parallel, testrun
+from pipeline import files, lock, parallel, testrun
 from pipeline.context import JobContext
 from pipeline.document import error_document
 from pipeline.errors import PatchError, PipelineError, UnitError, UsageError
 from pipeline.model import Job, PatchVerdict, TagVerdict, UnitOutcome
+from pipeline.pictures import matrix
 from pipeline.progress import Progress
 from pipeline.run import Run, empty_scratch, new_attempt
 from pipeline.series import SeriesPatch, read_series
@@ -24,6 +26,7 @@ from pipeline.sources.history import Commit, History
 class Report:
     """Every tag's verdict, in the order of their numbers, and the commits to watch."""
 
+    package: str
     repository: str
     tags: tuple[TagVerdict, ...]
     watch: tuple[Commit, ...] = ()
@@ -76,7 +79,7 @@ def examine(repository: str, wish: Wish, context: JobContext) -> Report:
         verdicts = _with_tests(history, verdicts, patches, context)
     good = [verdict.tag for verdict in verdicts if verdict.applies]
     ahead = tuple(_ahead(history, good[-1], wish.watch, patches)) if wish.watch and good else ()
-    return Report(repository=repository, tags=tuple(verdicts), watch=ahead)
+    return Report(package=context.job.package, repository=repository, tags=tuple(verdicts), watch=ahead)
 
 
 def try_series(history: History, revision: str, patches: Sequence[SeriesPatch], *, last_only: str = "") -> TagVerdict:
@@ -122,13 +125,26 @@ def tell(report: Report, progress: Progress) -> None:
             if verdict.state == "conflict":
                 cause = f", because of {verdict.cause}" if verdict.cause else ""
                 progress.heading(f"{tag.tag}: {verdict.patch} conflicts at {verdict.detail}{cause}")
-    good = sum(tag.applies for tag in report.tags)
-    tested = [tag for tag in report.tags if tag.unit]
-    passed = f", tests pass on {sum(not tag.unit.failed for tag in tested if tag.unit)} of {len(tested)}"
-    progress.heading(f"applies to {good} of {len(report.tags)} tags{passed if tested else ''}")
+    progress.heading(summary(report))
     if report.watch:
         rows = [[commit.sha, commit.date, commit.subject] for commit in report.watch]
         progress.table("later commits that touch the same functions", ["commit", "date", "subject"], rows)
+
+
+def summary(report: Report) -> str:
+    """How many tags the series applies to, and on how many its tests pass, in one sentence."""
+    good = sum(tag.applies for tag in report.tags)
+    tested = [tag.unit for tag in report.tags if tag.unit]
+    passed = f", tests pass on {sum(not unit.failed for unit in tested)} of {len(tested)}"
+    return f"applies to {good} of {len(report.tags)} tags{passed if tested else ''}"
+
+
+def write(report: Report, out_path: Path) -> Path:
+    """Leave `compat/<package>.json` for programs and `.svg` for people, whose path is returned."""
+    picture_path = out_path / "compat" / f"{report.package}.svg"
+    files.write_whole(picture_path.with_suffix(".json"), json.dumps(document(report), indent=1) + "\n")
+    files.write_whole(picture_path, matrix.draw(report.package, summary(report), report.tags))
+    return picture_path
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -205,15 +221,8 @@ def _test(history: History, tag: str, patches: Sequence[SeriesPatch], context: J
             for patch in patches:
                 index.apply(patch)
             index.write_to(tree_dir)
-        run = testrun.run_tests(
-            tree_dir,
-            context.tests_dir,
-            workspace,
-            runner_path=context.runner_path,
-            python=context.target.python,
-            timeout_seconds=context.settings.time_limits.unit,
-            log_path=context.log_path.with_name(f"compat-{tag}.log"),
-        )
+        log_path = context.log_path.with_name(f"compat-{tag}.log")
+        run = testrun.run_tests(tree_dir, context.tests_dir, workspace, context, log_path=log_path)
         context.progress.note(f"{tag}: {len(run.outcome.passed)} green, {len(run.outcome.failed)} red")
         return run.outcome
 

@@ -40,8 +40,11 @@ _HINTS = {
     "rlimit": _LIMITS_HINT,
     "RLIMIT": _LIMITS_HINT,
     "cgroups in hybrid mode": _LIMITS_HINT,
-    "xec format error": "the image is for another architecture than this machine: make it here, with `-s image`",
+    "xec format error": "the image is for another architecture: `{program} rmi {image}`; the next run makes it here",
 }
+# The runtime's last word where the command never started; it ends with 1 then, as a command that failed would.
+# Source: runc 1.0 and 1.1, crun 1.x.
+_NOT_STARTED = re.compile(r"(^exec /|exec user process|exec container process).*exec format error", re.IGNORECASE)
 
 
 @dataclass(kw_only=True)
@@ -349,13 +352,14 @@ def _engine_failure(error: CommandFailed, program: str, image: str) -> CommandFa
             log_path=error.log_path,
             reproduce=error.reproduce,
         )
-    if error.command_exit_code not in _ENGINE_EXIT_CODES:
+    hint = next((hint for word, hint in _HINTS.items() if word in error.output), _DOCTOR_HINT)
+    last = next((line.strip() for line in reversed(error.output.splitlines()) if line.strip()), "it said nothing")
+    if error.command_exit_code not in _ENGINE_EXIT_CODES and not _NOT_STARTED.search(last):
         return error
-    lines = [line for line in error.output.splitlines() if line.strip()]
     return EngineError(
         "engine-failed",
-        f"{program} cannot run {image}: {lines[-1].strip() if lines else 'it said nothing'}",
-        hint=next((hint for word, hint in _HINTS.items() if word in error.output), _DOCTOR_HINT),
+        f"{program} cannot run {image}: {last}",
+        hint=hint.format(program=program, image=image),
         log_path=error.log_path,
         reproduce=error.reproduce,
     )

@@ -16,18 +16,19 @@ from difflib import SequenceMatcher
 def faults(before: str, after: str, minimum: tuple[int, int]) -> Iterator[str]:
     """What of the lines that `after` adds needs a newer Python than `minimum`, each with its line number."""
     lines = after.splitlines()
-    checked: set[int] = set()
+    judged: set[int] = set()
     for first, end in _added(before.splitlines(), lines):
-        if first in checked:
-            continue
-        start, stop = _function_around(lines, first)
-        fault = _fault(lines[start:stop], minimum)
-        if fault == _UNREADABLE:  # the vendor's part of the function may be what cannot be read
-            start, stop = first, end
-            fault = _fault(lines[first:end], minimum)
-        checked.update(range(start, stop))
-        if fault:
-            yield f"line {start + 1}: {fault}"
+        for place in range(first, end):
+            if place in judged or not lines[place].strip():
+                continue
+            start, stop = _function_around(lines, place)
+            fault = _fault(lines[start:stop], minimum)
+            if fault == _UNREADABLE:  # the vendor's part of the function may be what cannot be read
+                start, stop = place, _readable_end(lines, place, end)
+                fault = _fault(lines[start:stop], minimum)
+            judged.update(range(start, stop))
+            if fault:
+                yield f"line {start + 1}: {fault}"
 
 
 _UNREADABLE = "is no Python that can be checked: write it so that Python 2 and 3 both read it"
@@ -42,8 +43,6 @@ def _added(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, i
 
 def _function_around(lines: Sequence[str], place: int) -> tuple[int, int]:
     """The lines of the innermost function, or class-level statement, that a line belongs to."""
-    while place < len(lines) - 1 and not lines[place].strip():
-        place += 1
     start = place
     while start > 0 and not lines[start].lstrip().startswith(("def ", "class ", "@")):
         start -= 1
@@ -55,18 +54,33 @@ def _function_around(lines: Sequence[str], place: int) -> tuple[int, int]:
     return (start, stop) if stop > place else (place, place + 1)
 
 
+def _readable_end(lines: Sequence[str], place: int, end: int) -> int:
+    """Where a part of added lines that is Python ends: all of them if they are, else as few as make a statement."""
+    return next((stop for stop in (end, *range(place + 1, end)) if _is_readable(_source(lines[place:stop]))), end)
+
+
 def _fault(block: Sequence[str], minimum: tuple[int, int]) -> str:
     import vermin  # late: few stages need it
 
-    source = textwrap.dedent("\n".join(block)) + "\n"
-    try:
-        ast.parse(source)
-    except SyntaxError:
+    source = _source(block)
+    if not _is_readable(source):
         return _UNREADABLE
     needed = vermin.detect(source)[0]
     if needed is None:
         return f"runs on no Python 2, and {_told(minimum)} is wanted"
     return f"needs Python {_told(needed)}, and {_told(minimum)} is wanted" if tuple(needed) > minimum else ""
+
+
+def _source(block: Sequence[str]) -> str:
+    return textwrap.dedent("\n".join(block)) + "\n"
+
+
+def _is_readable(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _indent(line: str) -> int:

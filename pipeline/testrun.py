@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.context import JobContext
 from pipeline.engine import Workspace
 from pipeline.errors import CommandFailed, UnitError
 from pipeline.model import UnitOutcome
@@ -30,19 +31,18 @@ def run_tests(
     tree_dir: Path,
     tests_dir: Path,
     workspace: Workspace,
+    context: JobContext,
     *,
-    runner_path: Path,
-    python: str,
-    timeout_seconds: float,
     log_path: Path,
 ) -> TestRun:
     """Run every test of a folder on a tree that the workspace sees. Raises: UnitError when they did not run."""
     argv = plan(
-        python,
-        workspace.inside(runner_path),
+        context.target.python,
+        workspace.inside(context.runner_path),
         workspace.inside(tree_dir),
         workspace.inside(tests_dir),
     )
+    timeout_seconds = context.settings.time_limits.unit
     try:
         result = workspace.run(argv, timeout_seconds=timeout_seconds, log_path=log_path, capture=True)
         return read(json.loads(result.stdout))

@@ -10,7 +10,6 @@ from pipeline.context import JobContext
 from pipeline.engine import Workspace
 from pipeline.errors import UnitError
 from pipeline.model import BuildResult, ContractReport, Image, PatchedTree
-from pipeline.testrun import TestRun
 
 
 def inputs(tree: PatchedTree, build: BuildResult, image: Image, *, context: JobContext) -> dict[str, str]:
@@ -32,7 +31,10 @@ def run(tree: PatchedTree, build: BuildResult, image: Image, *, context: JobCont
     patched_dir = (context.out_path / tree.patched.path).resolve()
     with context.engine.workspace(context.scratch_dir, read_only=[context.patched_dir, patched_dir]) as workspace:
         unpacked_dir = _unpack(build, workspace, context)
-        runs = [_run(folder, workspace, context) for folder in (patched_dir, unpacked_dir)]
+        runs = [
+            testrun.run_tests(folder, tests_dir, workspace, context, log_path=context.log_path)
+            for folder in (patched_dir, unpacked_dir)
+        ]
     for where, each in zip(("the patched source", "the built packages"), runs, strict=True):
         context.progress.note(
             f"{where}: {len(each.outcome.passed)} kept, {len(each.outcome.failed)} broken, {len(each.absent)} absent"
@@ -64,15 +66,3 @@ def _unpack(build: BuildResult, workspace: Workspace, context: JobContext) -> Pa
     for rpm in build.rpms:
         rpmbuild.unpack(context.out_path / rpm.file.path, root_dir)
     return root_dir / "usr" / "share"
-
-
-def _run(tree_dir: Path, workspace: Workspace, context: JobContext) -> TestRun:
-    return testrun.run_tests(
-        tree_dir,
-        context.contracts_dir,
-        workspace,
-        runner_path=context.runner_path,
-        python=context.target.python,
-        timeout_seconds=context.settings.time_limits.unit,
-        log_path=context.log_path,
-    )

@@ -99,15 +99,8 @@ def _run_all(tree: PatchedTree, workspace: Workspace, context: JobContext) -> li
     ]
 
     def run_one(count: int) -> TestRun:
-        return testrun.run_tests(
-            trees[count],
-            context.tests_dir,
-            workspace,
-            runner_path=context.runner_path,
-            python=context.target.python,
-            timeout_seconds=context.settings.time_limits.unit,
-            log_path=context.log_path.with_name(f"unit-{count}.log"),
-        )
+        log_path = context.log_path.with_name(f"unit-{count}.log")
+        return testrun.run_tests(trees[count], context.tests_dir, workspace, context, log_path=log_path)
 
     try:
         return parallel.run_all(run_one, range(len(trees)))

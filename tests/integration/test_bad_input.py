@@ -77,6 +77,11 @@ CASES = {
     "patch reversed": (reversed_patch, 12, ["0001-", "reversed"]),
     "patch for another file": (edit(PATCH, "vdsm/clientIF.py", "vdsm/nowhere.py"), 12, ["vdsm/nowhere.py"]),
     "patch with CRLF": (crlf, 12, ["CRLF"]),
+    "patch that needs a newer Python": (
+        edit(PATCH, "('%s' % (custom.get(name, default),))", "'{}'.format(custom.get(name, default))"),
+        12,
+        ["vdsm/virt/vm.py, line ", "needs Python 2.7, and 2.6 is wanted"],
+    ),
     "patch missing from series": (second_patch, 12, ["0002-again.patch", "series"]),
     "series naming a missing file": (append("patches/vdsm/series", "0009-gone.patch\n"), 12, ["0009-gone.patch"]),
     "patch name that a shell would run": (append("patches/vdsm/series", "a$(touch${IFS}x).patch\n"), 12, ["a$("]),

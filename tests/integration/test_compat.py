@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -92,6 +94,37 @@ def test_a_conflict_names_the_hunk_and_the_commit_behind_it(checkout: Checkout, 
     assert verdict["cause"] == f"{guilty} (Break the context)"
     assert "service.py, line 19" in result.stderr
     assert "does not apply to 1 of 2 tags: v1.0.2" in result.stderr
+
+
+def test_every_run_leaves_its_document_and_a_picture(checkout: Checkout, upstream: Upstream) -> None:
+    upstream.lines[21] = "moved"
+    upstream.commit("Break <it> & go", tag="v1.0.2")
+    folder = checkout.out / "compat"
+
+    good = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.1", json_too=False)
+
+    assert good.code == 0, good.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["vdsm.json", "vdsm.svg"]
+    assert f"drawn: {folder}/vdsm.svg" in good.stderr
+    before = (folder / "vdsm.svg").read_text()
+    assert "v1.0.1, 0001-Change-line-20.patch: clean" in before and "v1.0.2" not in before
+
+    bad = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.*")
+
+    assert bad.code == 12
+    assert json.loads((folder / "vdsm.json").read_text()) == bad.document
+    after = (folder / "vdsm.svg").read_text()
+    assert "(Break &lt;it&gt; &amp; go)" in after
+    assert "applies to 1 of 2 tags" in after
+    ElementTree.fromstring(after)
+
+
+def test_an_out_directory_that_cannot_be_written_is_told_behind_the_table(
+    checkout: Checkout, upstream: Upstream
+) -> None:
+    result = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.*", "--out", "/proc/out")
+    assert result.code == result.document["error"]["exit_code"] != 0
+    assert "v1.0.1  clean" in result.stderr and "/proc/out" in result.error_line
 
 
 def test_an_older_tag_lacks_a_commit(checkout: Checkout, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.images import image_reference
+from pipeline.settings import read_settings
 from tests.integration.checkout import Checkout, copy_checkout
 
 DEMO = ("--target", "el6-bullseye", "--source", "demo")
@@ -133,6 +136,62 @@ def test_a_missing_engine_is_told(checkout: Checkout, tmp_path: Path) -> None:
     result = checkout.run("build", *DEMO, env={"PATH": str(folder)})
     assert result.code == 20, result.stderr
     assert "podman and docker are not on PATH" in result.stderr
+
+
+@pytest.fixture
+def foreign(checkout: Checkout) -> Iterator[Checkout]:
+    """A checkout whose recipe makes an image with a program for a machine that does not exist."""
+    program = bytearray(Path("/usr/bin/true").read_bytes())
+    program[18:20] = b"\x7f\x7f"  # e_machine: elf(5)
+    recipe = checkout.root / "containers/bullseye"
+    path = recipe / "root/usr/bin/rpmbuild"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(program)
+    path.chmod(0o755)
+    (recipe / "build").write_text('#!/bin/sh\ntar --create --file "$1" --directory "$(dirname "$0")/root" .\n')
+    name = image_reference(read_settings(checkout.root, environ={}), "bullseye")
+    yield checkout
+    subprocess.run(["podman", "rmi", name], check=True, capture_output=True)
+
+
+def test_an_image_of_another_architecture_is_told(foreign: Checkout) -> None:
+    result = foreign.run("patch", *DEMO)
+
+    assert result.code == 20, result.stderr
+    told = re.fullmatch(r"error: el6-bullseye: fetch: podman cannot run (\S+): exec /\S+: exec format error",
+                        result.error_line)  # fmt: skip
+    assert told, result.stderr
+    assert f"mend: the image is for another architecture: `podman rmi {told[1]}`; the next run" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert containers() == []
+    assert not (foreign.out / ".work").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("test_newer.py", 'NAME = "a"\nTEXT = f"{NAME}"\n', "invalid syntax (test_newer.py, line 2)"),
+        ("newer.py", 'TEXT = f""\n', "invalid syntax (newer.py, line 1)"),
+        (
+            "test_newer.py",
+            'TEXT = "\u00e9"\n',
+            "see http://python.org/dev/peps/pep-0263/ for details (test_newer.py, line 1)",
+        ),
+        ("test_newer.py", "import pathlib\n", "ImportError: No module named pathlib"),
+    ],
+)
+def test_a_test_file_that_python_2_cannot_import_is_named(name: str, text: str, told: str, checkout: Checkout) -> None:
+    folder = checkout.root / "tests/patched/vdsm"
+    (folder / "test_newer.py").write_text("import newer\n")
+    (folder / name).write_text(text, encoding="utf-8")
+
+    result = checkout.run("unit", *DEMO)
+
+    assert result.code == 13, result.stderr
+    assert "test_newer.py does not import: " in result.error_line
+    assert told in result.error_line
+    assert "Traceback" not in result.stderr
+    assert not (checkout.out / ".work").exists()
 
 
 def _wait_for_build(checkout: Checkout) -> None:

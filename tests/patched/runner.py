@@ -51,6 +51,17 @@ def read_last_line(error):
     return line[:DETAIL_LENGTH]
 
 
+def read_import_error(error):
+    """Why a test file did not import, with the place of what is no Python.
+
+    That may be in a file that the test file imports.
+    """
+    if isinstance(error[1], SyntaxError):
+        text = '%s: %s' % (error[0].__name__, error[1])
+        return read_text(text)[:DETAIL_LENGTH]
+    return read_last_line(error)
+
+
 def read_name(test):
     """Class.test_x, or unittest's own words for what is no test."""
     method = getattr(test, '_testMethodName', None)
@@ -137,7 +148,7 @@ def import_tests(tests_dir):
             module = __import__(name)
         except Exception:
             raise CannotRun('%s.py does not import: %s' % (
-                name, ascii_text(read_last_line(sys.exc_info()))))
+                name, ascii_text(read_import_error(sys.exc_info()))))
         suite.addTest(unittest.defaultTestLoader.loadTestsFromModule(module))
     if not suite.countTestCases():
         raise CannotRun('no test in %s' % tests_dir)

@@ -192,6 +192,32 @@ def test_what_the_engine_says_of_this_machine_s_limits_is_mended(monkeypatch, tm
     assert mend in fail_with(126, said, monkeypatch, tmp_path).hint
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "exec /usr/bin/rpmbuild: exec format error",
+        "standard_init_linux.go:228: exec user process caused: exec format error",
+        'standard_init_linux.go:211: exec user process caused "exec format error"',
+        '{"msg":"exec container process `/usr/bin/rpmbuild`: Exec format error","level":"error"}',
+    ],
+)
+def test_a_program_of_another_architecture_is_the_image_s_fault(monkeypatch, tmp_path, said):
+    error = fail_with(1, f"warning\n{said}\n", monkeypatch, tmp_path)
+    assert (type(error), error.message) == (EngineError, f"podman cannot run image: {said}")
+    assert error.hint == "the image is for another architecture: `podman rmi image`; the next run makes it here"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "exec /work/helper: exec format error\nerror: Bad exit status from /var/tmp/rpm-tmp.a (%build)\n",
+        "/bin/sh: 1: ./helper: Exec format error\n",
+    ],
+)
+def test_a_build_that_starts_a_program_of_another_architecture_has_failed_itself(monkeypatch, tmp_path, said):
+    assert type(fail_with(1, said, monkeypatch, tmp_path)) is CommandFailed
+
+
 def test_a_killed_command_in_an_old_image_names_the_kernel_s_part(monkeypatch, tmp_path):
     assert "vsyscall" in fail_with(139, "", monkeypatch, tmp_path).message
 

@@ -21,7 +21,7 @@ MAX_NOXFILE_LINES = 120
 ONLY_IN = {
     "plumbum": {"command"},
     "subprocess": {"command"},
-    "jinja2": {"stages.render"},
+    "jinja2": {"pictures.matrix", "stages.render"},
     "git": {"refresh", "sources.history", "sources.upstream", "stages.patch"},
     "requests": {"sources.download"},
     "urllib3": {"sources.download"},
@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "command": {"errors", "model"},
     "engine": {"command", "errors", "model"},
     "flow": {"errors", "model"},
+    "pictures.matrix": {"model"},
 }
 
 

@@ -84,5 +84,33 @@ def test_an_added_function_is_judged_as_a_whole() -> None:
     assert "needs Python 2.7" in fault
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "    # A comment.\n    names = ('a',)\n\n    def added(self):\n        return {1, 2}\n\n",
+        "    def first(self):\n        return 1\n\n    def second(self):\n        return {1, 2}\n\n",
+        "    names = {\n        'a': 1,\n    }\n\n    @property\n    def added(self):\n        return {1, 2}\n\n",
+    ],
+)
+def test_every_function_of_a_run_of_added_lines_is_judged(lines: str) -> None:
+    (fault,) = added("    def only_python_2", f"{lines}    def only_python_2")
+    assert "needs Python 2.7" in fault
+
+
+def test_a_blank_line_behind_a_function_of_the_vendors_is_no_change_of_it() -> None:
+    text = "def vendors():\n    return {1, 2}\n"
+    assert list(faults(text, f"{text}\n\ndef added():\n    return 1\n", (2, 6))) == []
+
+
+def test_a_statement_of_several_lines_is_read_as_one_where_the_run_ends_in_a_function() -> None:
+    lines = "    names = {\n        'a': 1,\n    }\n\n    def other(self):\n"
+    assert added("    def plain(self):\n", lines) == []
+
+
+def test_added_branches_beside_the_vendors_own_python_2_are_read_together() -> None:
+    lines = "            if self.limit:\n                pass\n            else:\n                self.limit = 1\n"
+    assert added("            print 'x'\n", f"{lines}            print 'x'\n") == []
+
+
 def test_nothing_added_is_nothing_wrong() -> None:
     assert list(faults(VENDOR, VENDOR, (2, 6))) == []

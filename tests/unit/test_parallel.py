@@ -29,3 +29,20 @@ def test_an_error_ends_the_commands_beside_it(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed):
         run_all(work, [["sh", "-c", "sleep 0.3; exit 3"], ["sleep", "50"]])
     assert time.monotonic() - started < 15
+
+
+def test_a_command_that_is_ended_may_tidy_up_and_has_failed_whatever_it_says(tmp_path: Path) -> None:
+    ends: list[int] = []
+
+    def work(script: str) -> None:
+        try:
+            command.run(["sh", "-c", script], timeout_seconds=60)
+        except CommandFailed as error:
+            ends.append(error.command_exit_code)
+            raise
+
+    tidy = f"trap 'touch {tmp_path}/tidied; exit 0' TERM; touch {tmp_path}/ready; while :; do sleep 0.05; done"
+    with pytest.raises(CommandFailed):
+        run_all(work, [f"while [ ! -e {tmp_path}/ready ]; do sleep 0.02; done; exit 3", tidy])
+    assert (tmp_path / "tidied").exists()
+    assert sorted(ends) == [-15, 3]

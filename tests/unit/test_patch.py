@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def changed(tree: Mapping[str, str], old: str, new: str) -> dict[str, str]:
 def apply(make_context, make_srpm, image, checkout_dir) -> Callable[..., PatchedTree]:
     """Runs the stage on a source tree with the patches of a series, numbered from 1."""
 
-    def run_stage(source: Mapping[str, str], *patches: bytes) -> PatchedTree:
+    def run_stage(source: Mapping[str, str], *patches: bytes, python: str = "") -> PatchedTree:
         folder = checkout_dir / "patches" / "vdsm"
         for number, content in enumerate(patches, start=1):
             (folder / f"{number}.patch").write_bytes(content)
@@ -45,16 +46,18 @@ def apply(make_context, make_srpm, image, checkout_dir) -> Callable[..., Patched
                 path.write_bytes(content.encode())
             return ""
 
-        return patch.run(make_srpm(), image, context=make_context(prepare))
+        context = make_context(prepare)
+        package = context.package.model_copy(update={"python": python})
+        return patch.run(make_srpm(), image, context=replace(context, package=package))
 
     return run_stage
 
 
 @pytest.fixture
 def refusal(apply) -> Callable[..., PatchError]:
-    def run_stage(source: Mapping[str, str], *patches: bytes) -> PatchError:
+    def run_stage(source: Mapping[str, str], *patches: bytes, python: str = "") -> PatchError:
         with pytest.raises(PatchError) as caught:
-            apply(source, *patches)
+            apply(source, *patches, python=python)
         return caught.value
 
     return run_stage
@@ -224,6 +227,68 @@ def test_a_refused_series_leaves_the_former_trees(apply, refusal, content, forma
     before = tree_fingerprint(settings.out_path / "demo/vdsm/tree")
     refusal(changed(BEFORE, "line 19\n", "X\n"), format_patch(BEFORE, AFTER))
     assert tree_fingerprint(settings.out_path / "demo/vdsm/tree") == before
+
+
+VENDOR = """\
+class Vm(object):
+    def names(self):
+        return {name for name in self._names}
+
+    def count(self):
+        return len(self._names)
+"""
+SOURCE = {"vdsm/vm.py": VENDOR, "vdsm/notes.txt": "notes\n"}
+
+
+def counting(expression: str) -> dict[str, str]:
+    """The source with another `count`, which is on line 6."""
+    return {**SOURCE, "vdsm/vm.py": VENDOR.replace("len(self._names)", expression)}
+
+
+@pytest.mark.parametrize(
+    ("expression", "needs"),
+    [
+        ("len({name for name in self._names})", "needs Python 2.7, and 2.6 is wanted"),
+        ("'{}'.format(len(self._names))", "needs Python 2.7, and 2.6 is wanted"),
+        ("f'{self._names}'", "runs on no Python 2, and 2.6 is wanted"),
+    ],
+)
+def test_a_hunk_that_needs_a_newer_python_is_refused_and_the_former_trees_stay(
+    apply, refusal, format_patch, settings, expression, needs
+):
+    apply(SOURCE, format_patch(SOURCE, counting("1 + 1")), python="2.6")
+    before = tree_fingerprint(settings.out_path / "demo/vdsm/tree")
+
+    error = refusal(SOURCE, format_patch(SOURCE, counting(expression)), python="2.6")
+
+    assert error.message == f"the patched vdsm/vm.py, line 5: {needs}"
+    assert error.hint == "write it for Python 2.6, as the hosts have it"
+    assert (error.reference, error.exit_code) == ("newer-python", 12)
+    assert tree_fingerprint(settings.out_path / "demo/vdsm/tree") == before
+
+
+def test_a_later_patch_and_a_new_file_are_judged_too(refusal, format_patch):
+    first = counting("1 + 1")
+    second = {**first, "vdsm/new.py": "NAMES = {1, 2}\n"}
+    error = refusal(SOURCE, format_patch(SOURCE, first), format_patch(first, second), python="2.6")
+    assert error.message.startswith("the patched vdsm/new.py, line 1: needs Python 2.7")
+
+
+@pytest.mark.parametrize(
+    ("after", "python"),
+    [
+        (counting("len(set(self._names))"), "2.6"),
+        (counting("len({name for name in self._names})"), "2.7"),
+        (counting("len({name for name in self._names})"), ""),
+        # What the vendor wrote is not ours to judge, nor is what is no Python.
+        ({**SOURCE, "vdsm/notes.txt": "{name for name in names}\n"}, "2.6"),
+        ({"vdsm/vm.py": VENDOR}, "2.6"),
+    ],
+)
+def test_a_hunk_that_the_hosts_python_knows_is_applied(apply, content, format_patch, after, python):
+    (applied,) = apply(SOURCE, format_patch(SOURCE, after), python=python).patches
+    assert applied.state == "clean"
+    assert content("patched/vdsm/vm.py") == after["vdsm/vm.py"]
 
 
 def test_inside_another_git_repository_it_still_applies(apply, content, format_patch, checkout_dir):

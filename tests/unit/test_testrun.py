@@ -21,25 +21,19 @@ def run(make_context, tmp_path):
     """Runs the tests of a folder with a runner that answers as it is told."""
 
     def run_with(answer) -> testrun.TestRun:
-        context = make_context(answer)
+        context = make_context(answer, target="el6")
         with context.engine.workspace(tmp_path / "work") as workspace:
-            return testrun.run_tests(
-                Path("/a/patched"),
-                Path("/t/vdsm"),
-                workspace,
-                runner_path=Path("/t/runner.py"),
-                python="python2.6",
-                timeout_seconds=5,
-                log_path=tmp_path / "a.log",
-            )
+            log_path = tmp_path / "a.log"
+            return testrun.run_tests(Path("/a/patched"), Path("/t/vdsm"), workspace, context, log_path=log_path)
 
     return run_with
 
 
-def test_the_runner_is_called_with_tree_and_tests_and_writes_no_bytecode(run):
+def test_the_runner_is_called_with_tree_and_tests_and_writes_no_bytecode(run, checkout_dir):
     seen = []
     assert run(lambda call: seen.append(call.argv) or GOOD).outcome.passed == ("A.a",)
-    assert seen == [("python2.6", "-B", "/t/runner.py", "/a/patched", "/t/vdsm")]
+    runner = str(checkout_dir / "tests/patched/runner.py")
+    assert seen == [("python2.6", "-B", runner, "/a/patched", "/t/vdsm")]
 
 
 def test_failed_and_error_are_red_and_absent_is_neither():
