@@ -37,7 +37,7 @@ class Stage:
 JOB_STAGES = (
     Stage(name="image", record=model.Image, error=errors.EngineError, changes_its_inputs=True),
     Stage(name="fetch", needs=("image",), record=model.Srpm, error=errors.NetworkError),
-    Stage(name="patch", needs=("fetch", "image"), record=model.PatchedTree, error=errors.PatchError, version=2),
+    Stage(name="patch", needs=("fetch", "image"), record=model.PatchedTree, error=errors.PatchError, version=3),
     Stage(
         name="reserve",
         needs=("patch", "image"),
