@@ -24,12 +24,14 @@ def newest(spec: str) -> date | None:
     return max((day for day in days if day), default=None)
 
 
-def noon(day: date) -> int:
-    """The time that rpm gives an entry of that day, in seconds since the epoch.
+def midnight(day: date) -> int:
+    """When a day begins, in seconds since the epoch.
 
-    Source: rpm's build/parseChangelog.c, which has 12:00 UTC.
+    Not the noon that rpm gives an entry: packages are built on the morning of their entry too, and
+    rpm leaves times alone that are before the one it is given.
+    Source: rpm's build/parseChangelog.c for noon, build/files.c for times.
     """
-    return int(datetime.combine(day, time(12), timezone.utc).timestamp())
+    return int(datetime.combine(day, time(), timezone.utc).timestamp())
 
 
 def _day(match: re.Match[str]) -> date | None:

@@ -36,7 +36,7 @@ class Stage:
 # For one package and one target.
 JOB_STAGES = (
     Stage(name="image", record=model.Image, error=errors.EngineError, changes_its_inputs=True),
-    Stage(name="fetch", needs=("image",), record=model.Srpm, error=errors.NetworkError),
+    Stage(name="fetch", needs=("image",), record=model.Srpm, error=errors.NetworkError, version=2),
     Stage(name="patch", needs=("fetch", "image"), record=model.PatchedTree, error=errors.PatchError, version=3),
     Stage(
         name="reserve",
@@ -45,7 +45,7 @@ JOB_STAGES = (
         error=errors.ReleaseError,
         changes_its_inputs=True,  # the number that it gives out is the highest then
     ),
-    Stage(name="render", needs=("patch", "reserve"), record=model.RenderedSpec, error=errors.SettingsError),
+    Stage(name="render", needs=("patch", "reserve"), record=model.RenderedSpec, error=errors.SettingsError, version=2),
     Stage(name="unit", needs=("patch", "image"), record=model.UnitReport, error=errors.UnitError),
     Stage(name="baseline", needs=("fetch", "image"), record=model.BuildResult, error=errors.BuildError),
     Stage(name="build", needs=("render", "image"), record=model.BuildResult, error=errors.BuildError),

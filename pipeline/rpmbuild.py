@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from pipeline.model import BuildResult, Evr, Rpm
 from pipeline.settings import TargetSettings
 
 _CHECK_SECONDS = 300
+_SETTLE_TIMES = Path(__file__).with_name("settle-times.sh")
 Step = Literal["-bp", "-bs", "-ba"]
 
 
@@ -27,11 +29,13 @@ def build_package(
     destination: Path,
     *,
     expected: Evr,
+    source_date_epoch: int,
     context: JobContext,
     proved: Mapping[str, Path] | None = None,
 ) -> BuildResult:
     """Build source and binary RPMs in a workspace of their own and put them under `destination`.
 
+    `source_date_epoch` is the time, in seconds, that they and the files in them bear at the latest.
     `proved` has the files, by their names in the source, that tests ran on: `%prep` must leave them
     the same. rpm applies patches with GNU patch, which may find another place for a hunk than git.
 
@@ -39,9 +43,10 @@ def build_package(
     """
     limit_seconds = context.settings.time_limits.build
     with context.engine.workspace(context.scratch_dir) as workspace:
-        spec = lay_out(workspace, spec_path, sources)
+        spec = lay_out(workspace, spec_path, sources, mtime_seconds=source_date_epoch)
         for step in ("-bp", "-ba") if proved else ("-ba",):
-            run(workspace, spec, step, target=context.target, log_path=context.log_path, timeout_seconds=limit_seconds)
+            run(workspace, spec, step, target=context.target, log_path=context.log_path, timeout_seconds=limit_seconds,
+                source_date_epoch=source_date_epoch)  # fmt: skip
             if step == "-bp":
                 _refuse_other_source(build_dir(workspace), proved, context.log_path)
         return collect(
@@ -62,22 +67,29 @@ def _refuse_other_source(source_dir: Path, proved: Mapping[str, Path] | None, lo
             )
 
 
-def lay_out(workspace: Workspace, spec: Path, sources: Iterable[Path]) -> Path:
-    """Make rpmbuild's folders in the workspace with the sources in place; returns the spec there."""
+def lay_out(workspace: Workspace, spec: Path, sources: Iterable[Path], *, mtime_seconds: int | None = None) -> Path:
+    """Make rpmbuild's folders in the workspace with the sources in place; returns the spec there.
+
+    With `mtime_seconds` all of these bear that time, whenever a checkout wrote them; a source RPM holds it.
+    """
     for name in ("BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"):
         (workspace.dir / name).mkdir()
-    for source in sources:
-        files.copy_whole(source, workspace.dir / "SOURCES" / source.name)
-    files.copy_whole(spec, workspace.dir / "SPECS" / spec.name)
+    files.copy_whole(_SETTLE_TIMES, workspace.dir / _SETTLE_TIMES.name)
+    placed = [(spec, workspace.dir / "SPECS"), *((source, workspace.dir / "SOURCES") for source in sources)]
+    for path, folder in placed:
+        files.copy_whole(path, folder / path.name)
+        if mtime_seconds is not None:
+            os.utime(folder / path.name, (mtime_seconds, mtime_seconds))
     return workspace.dir / "SPECS" / spec.name
 
 
 def plan(step: Step, spec: str, *, topdir: str, macros: Mapping[str, str], nodeps: bool) -> list[str]:
     """rpmbuild's command line.
 
-    Source: rpmbuild(8).
+    Source: rpmbuild(8); rpm's macros file for __arch_install_post, which every rpm since 4.4 runs behind
+    %install and before all that __os_install_post names, and which none of ours gives another meaning.
     """
-    defined = {"_topdir": topdir, **macros}
+    defined = {"_topdir": topdir, "__arch_install_post": f"sh {topdir}/{_SETTLE_TIMES.name}", **macros}
     defines = [word for name, value in defined.items() for word in ("--define", f"{name} {value}")]
     # The source RPM is the same whether the build requirements are at hand or not.
     return ["rpmbuild", step, *(["--nodeps"] if nodeps or step != "-ba" else []), *defines, spec]
@@ -91,11 +103,15 @@ def run(
     target: TargetSettings,
     log_path: Path,
     timeout_seconds: float,
-    env: Mapping[str, str] | None = None,
+    source_date_epoch: int | None = None,
 ) -> CommandResult:
-    """Run rpmbuild on a spec that `lay_out` placed. Raises: BuildError, CommandTimedOut, EngineError."""
+    """Run rpmbuild on a spec that `lay_out` placed; `-bp` makes nothing that bears a time.
+
+    Raises: BuildError, CommandTimedOut, EngineError.
+    """
     argv = plan(step, workspace.inside(spec), topdir=workspace.inside(workspace.dir),
                 macros=target.rpm_macros(), nodeps=target.nodeps)  # fmt: skip
+    env = {} if source_date_epoch is None else {"SOURCE_DATE_EPOCH": str(source_date_epoch)}
     try:
         return workspace.run(argv, timeout_seconds=timeout_seconds, log_path=log_path, env=env)
     except CommandFailed as error:

@@ -23,7 +23,7 @@ _MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNKNOWN_KEY = "unknown key; remove it or correct its name"
 SOURCE_FORMS = "srpm:PATH-or-URL, yum:URL, git:REPO@TAG or demo"
 
-# What every target needs so that rpm 4.8 can read the packages, and they are the same wherever built.
+# What every target needs so that rpm 4.8 can read the packages.
 # Source: rpm macros file; EL6's rpm knows gzip payloads and SHA-256 file digests (algorithm 8).
 _READABLE_BY_RPM_4_8 = {
     "_binary_payload": "w9.gzdio",
@@ -32,8 +32,18 @@ _READABLE_BY_RPM_4_8 = {
     "_source_filedigest_algorithm": "8",
     # rpm 4.8 never made these links; packages of two builds would fight over them.
     "_build_id_links": "none",
-    # Not the random name of a container.
+}
+
+# What makes them the same whenever, wherever and by whomever they are built. Not the name, the clock,
+# the processors or the user of a machine; what SOURCE_DATE_EPOCH says stands in for the clock.
+# Source: rpm macros file. A macro that an rpm does not know does nothing.
+_THE_SAME_EVERYWHERE = {
     "_buildhost": "localhost",
+    "use_source_date_epoch_as_buildtime": "1",
+    "clamp_mtime_to_source_date_epoch": "1",
+    # Specs ask for it, and newer rpms keep what they were told in the source RPM.
+    "_smp_build_ncpus": "4",
+    "_srcdefattr": "(0644,root,root)",
 }
 
 
@@ -96,6 +106,8 @@ Seconds = Annotated[int, Field(gt=0)]
 ReleaseWord = Annotated[str, AfterValidator(_release_word)]
 # Names become folders.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+# A shell pattern of file names, one that make and a shell take as it is.
+DistPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9._/*?-]*$")]
 PinnedReference = Annotated[str, Field(pattern=r"^(|[^\s@]+@sha256:[0-9a-f]{64})$")]
 
 
@@ -123,6 +135,7 @@ class PackageSettings(_Section):
     python: Annotated[str, Field(pattern=r"^(|\d+\.\d+)$")] = ""
     sha256: dict[str, Annotated[str, AfterValidator(_sha256)]] = {}
     git_commits: dict[str, Annotated[str, AfterValidator(_commit)]] = {}
+    dist_left_out: dict[DistPattern, Annotated[str, Field(min_length=1)]] = {}
     sources: dict[str, tuple[Annotated[str, AfterValidator(_source_text)], ...]]
     lint_allowed: dict[str, Annotated[str, Field(min_length=1)]] = {}
 
@@ -141,7 +154,7 @@ class TargetSettings(_Section):
 
     def rpm_macros(self) -> dict[str, str]:
         """All macros that rpmbuild is given for this target, in a stable order."""
-        return {"dist": self.dist, **_READABLE_BY_RPM_4_8, **self.macros}
+        return {"dist": self.dist, **_READABLE_BY_RPM_4_8, **_THE_SAME_EVERYWHERE, **self.macros}
 
 
 class ImageSettings(_Section):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 _IDENTITY_SECONDS = 20
 # The stand-in has no commit to take a time from. This one is before every release of ours.
 _DEMO_SECONDS = 1_446_336_000
-# Source: rpm's macros file; without it a source RPM holds when it was made.
-_REPRODUCIBLE = {"use_source_date_epoch_as_buildtime": "1"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,8 +154,9 @@ def _obtain_git(source: Source, folder: Path, context: JobContext) -> Obtained:
             source.location, source.tag, commit, workspace.dir / "src", timeout_seconds=limits.download
         )
         archive = upstream.make_dist(
-            workspace, checkout, name=name, version=version, timeout_seconds=limits.build, log_path=context.log_path
-        )
+            workspace, checkout, name=name, version=version, timeout_seconds=limits.build, log_path=context.log_path,
+            left_out=tuple(context.package.dist_left_out),
+        )  # fmt: skip
         files.copy_whole(archive, folder / archive.name)
     spec = folder / f"{name}.spec"
     upstream.extract_spec(folder / archive.name, name=name, version=version, destination=spec)
@@ -214,14 +212,10 @@ def _identify_demo(source: Source, context: JobContext) -> str:
 
 def _make_srpm(spec: Path, archive: Path, folder: Path, time_seconds: int, context: JobContext) -> Path:
     """`rpmbuild -bs` in the engine: the same bytes for the same spec, tarball, macros and image."""
-    for path in (spec, archive):
-        os.utime(path, (time_seconds, time_seconds))
-    target = context.target.model_copy(update={"macros": {**context.target.macros, **_REPRODUCIBLE}})
     with context.engine.workspace(context.scratch_dir) as workspace:
-        placed = rpmbuild.lay_out(workspace, spec, [archive])
-        rpmbuild.run(workspace, placed, "-bs", target=target, log_path=context.log_path,
-                     timeout_seconds=context.settings.time_limits.build,
-                     env={"SOURCE_DATE_EPOCH": str(time_seconds)})  # fmt: skip
+        placed = rpmbuild.lay_out(workspace, spec, [archive], mtime_seconds=time_seconds)
+        rpmbuild.run(workspace, placed, "-bs", target=context.target, log_path=context.log_path,
+                     timeout_seconds=context.settings.time_limits.build, source_date_epoch=time_seconds)  # fmt: skip
         made = sorted((workspace.dir / "SRPMS").glob("*.src.rpm"))
         if len(made) != 1:
             raise BuildError(

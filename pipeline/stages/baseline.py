@@ -6,9 +6,15 @@ It is what lint compares with, and what a client upgrades from.
 
 from __future__ import annotations
 
-from pipeline import rpmbuild
+from datetime import date
+
+from pipeline import changelog, rpmbuild
 from pipeline.context import JobContext
 from pipeline.model import BuildResult, Image, Srpm
+from pipeline.spectext import read_spec
+
+# Before every package of ours; for a spec without a changelog.
+_NO_DAY = date(2015, 1, 1)
 
 
 def inputs(srpm: Srpm, image: Image, *, context: JobContext) -> dict[str, str]:
@@ -18,10 +24,12 @@ def inputs(srpm: Srpm, image: Image, *, context: JobContext) -> dict[str, str]:
 
 def run(srpm: Srpm, image: Image, *, context: JobContext) -> BuildResult:
     """The vendor's RPMs, under `baseline/`. Raises: BuildError, CommandTimedOut."""
+    spec = context.out_path / srpm.spec.path
     return rpmbuild.build_package(
-        context.out_path / srpm.spec.path,
+        spec,
         [context.out_path / source.path for source in srpm.sources],
         context.home_dir / "baseline",
         expected=srpm.evr,
+        source_date_epoch=changelog.midnight(changelog.newest(read_spec(spec)) or _NO_DAY),
         context=context,
     )

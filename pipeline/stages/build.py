@@ -22,6 +22,7 @@ def run(rendered: RenderedSpec, image: Image, *, context: JobContext) -> BuildRe
         [context.out_path / source.path for source in sources],
         context.home_dir,
         expected=rendered.evr,
+        source_date_epoch=rendered.source_date_epoch,
         context=context,
         proved={name: patched_dir / name for patch in rendered.tree.patches for name in patch.touched},
     )

@@ -35,6 +35,7 @@ def inputs(image: Image, *, context: JobContext) -> dict[str, str]:
         decided[origins.shown(source)] = _identity(source, context, ask_network=index == 0)
     if any(source.kind in ("git", "demo") for source in sources):
         decided |= rpmbuild.macro_inputs(context.target)
+        decided["left out"] = " ".join(context.package.dist_left_out)
     return decided
 
 

@@ -61,7 +61,7 @@ def run(tree: PatchedTree, reservation: Reservation, *, context: JobContext) -> 
         reservation=reservation,
         spec=files.file_record(spec_path, context.out_path),
         diff=files.file_record(diff_path, context.out_path),
-        source_date_epoch=changelog.noon(day),
+        source_date_epoch=changelog.midnight(day),
     )
 
 
