@@ -2,8 +2,9 @@
 """Where commands run: this host, or a podman or docker container.
 
 A stage asks for a workspace, puts files into its folder, runs commands that see the folder under
-`inside()`, and takes results out. In a container the folder is always `/work`: rpm cannot build
-below a path with a space in it, and paths that differ from run to run end up in packages.
+`inside()`, and takes results out. In a container the folder is always `/work`, on this host
+`/tmp/vdsm-pipeline-work` where the machine lets us: rpm cannot build below a path with a space in
+it, and paths and host names that differ from run to run end up in packages.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from pipeline.errors import CommandFailed, CommandTimedOut, EngineError
 from pipeline.model import EngineName, Image
 
 _GUEST_DIR = PurePosixPath("/work")
+# Where a command on this host sees its workspace, and nobody else sees anything. A folder of /tmp,
+# since nothing that a build needs is hidden below it.
+_HOST_GUEST_DIR = Path("/tmp/vdsm-pipeline-work")
+_HOST_NAME = "localhost"
 _BUILDER_ID = 1000
 _QUICK_SECONDS = 60
 _SAFE_FOR_RPM = re.compile(r"[A-Za-z0-9._/+@=-]+")
@@ -100,9 +105,11 @@ class Engine(ABC):
 
 @dataclass(kw_only=True)
 class _HostWorkspace(Workspace):
-    no_network: tuple[str, ...] = ()
+    walls: _Walls
 
     def inside(self, path: Path) -> str:
+        if self.walls.guest_dir and (path == self.dir or self.dir in path.parents):
+            return str(self.walls.guest_dir / path.relative_to(self.dir))
         return str(path)
 
     def run(
@@ -115,12 +122,13 @@ class _HostWorkspace(Workspace):
         cwd: Path | None = None,
         capture: bool = False,
     ) -> CommandResult:
+        where = cwd or self.dir
         return command.run(
-            [*self.no_network, *argv],
+            [*self.walls.prefix(self.dir, self.inside(where)), *argv],
             timeout_seconds=timeout_seconds,
             log_path=log_path,
-            env={"LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(self.dir), **(env or {})},
-            cwd=cwd or self.dir,
+            env={"LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": self.inside(self.dir), **(env or {})},
+            cwd=where,
             capture=capture,
         )
 
@@ -148,7 +156,7 @@ class HostEngine(Engine):
         return super()._make_dir(safe_dir)
 
     def _open(self, dir_path: Path, read_only: tuple[Path, ...]) -> Workspace:
-        return _HostWorkspace(dir=dir_path, read_only=read_only, no_network=_without_network())
+        return _HostWorkspace(dir=dir_path, read_only=read_only, walls=_walls())
 
 
 @dataclass(kw_only=True)
@@ -242,7 +250,7 @@ def plan_container(
     variables = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(_GUEST_DIR), **env}
     return [
         program, "run", "--rm", "--name", name, "--label", _CONTAINER_LABEL,
-        "--network", "none", "--pull", "never", "--security-opt", "label=disable",
+        "--network", "none", "--hostname", _HOST_NAME, "--pull", "never", "--security-opt", "label=disable",
         *_user_arguments(program),
         *(word for mount in mounts for word in ("--mount", mount)),
         *(word for key, value in variables.items() for word in ("--env", f"{key}={value}")),
@@ -326,13 +334,59 @@ def without_rights() -> tuple[str, ...]:
     return (*_without_network(), *as_nobody)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Walls:
+    """What stands round a command on this host: no network, and where it can be, one path and one host name.
+
+    `back` makes a user who was root of the walls, to build them, who he was.
+    Source: unshare(1), mount(8). Mounts and names that are made so end with the command.
+    """
+
+    unshare: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
+    guest_dir: Path | None = None
+
+    def prefix(self, dir_path: Path, inside_cwd: str) -> tuple[str, ...]:
+        if self.guest_dir is None:
+            return self.unshare
+        return (*self.unshare, "sh", "-c", _MOVE_IN, str(dir_path), str(self.guest_dir), inside_cwd, *self.back)
+
+
+# Not every host has `hostname`, and few builds ask for the name.
+_MOVE_IN = f'mount --bind "$0" "$1" && cd "$2" && shift 2 && {{ hostname {_HOST_NAME} 2>/dev/null || :; }} && exec "$@"'
+
+
+def _walls() -> _Walls:
+    """The walls that this machine lets us build."""
+    network = _without_network()
+    if not network or not _guest_dir_is_there():
+        return _Walls(unshare=network)
+    user_id, group_id = os.getuid(), os.getgid()
+    all_of_them = ("--mount", "--net", "--uts")
+    if user_id == 0:
+        walls = _Walls(unshare=("unshare", *all_of_them), guest_dir=_HOST_GUEST_DIR)
+    else:
+        back = ("unshare", "--user", f"--map-user={user_id}", f"--map-group={group_id}")
+        root = ("unshare", "--user", "--map-root-user", *all_of_them)
+        walls = _Walls(unshare=root, back=back, guest_dir=_HOST_GUEST_DIR)
+    return walls if _works([*walls.prefix(_HOST_GUEST_DIR, "/"), "true"]) else _Walls(unshare=network)
+
+
+def _guest_dir_is_there() -> bool:
+    """Whether there is the folder to mount on, made if need be; a link of somebody else's is none."""
+    with suppress(OSError):
+        _HOST_GUEST_DIR.mkdir(mode=0o755, exist_ok=True)
+    return _HOST_GUEST_DIR.is_dir() and not _HOST_GUEST_DIR.is_symlink()
+
+
 def _without_network() -> tuple[str, ...]:
     """The prefix that cuts a command off the network, where this machine lets us."""
     prefix = ("unshare", "--net") if os.getuid() == 0 else ("unshare", "--user", "--map-current-user", "--net")
-    if not command.is_on_path("unshare"):
-        return ()
-    tried = command.run([*prefix, "true"], timeout_seconds=_QUICK_SECONDS, accept=range(-64, 256))
-    return prefix if tried.exit_code == 0 else ()
+    return prefix if command.is_on_path("unshare") and _works([*prefix, "true"]) else ()
+
+
+def _works(argv: Sequence[str]) -> bool:
+    return command.run(argv, timeout_seconds=_QUICK_SECONDS, accept=range(-64, 256)).exit_code == 0
 
 
 def _engine_failure(error: CommandFailed, program: str, image: str) -> CommandFailed | EngineError:

@@ -60,8 +60,31 @@ def test_a_host_command_runs_in_the_workspace_with_plain_surroundings(tmp_path):
     with HostEngine().workspace(tmp_path) as workspace:
         told = workspace.run(["sh", "-c", "pwd; echo $HOME $LC_ALL $TZ $MORE"], timeout_seconds=10, capture=True,
                              env={"MORE": "more"}).stdout  # fmt: skip
-        assert told == f"{workspace.dir}\n{workspace.dir} C.UTF-8 UTC more\n"
-        assert workspace.inside(workspace.dir / "a") == str(workspace.dir / "a")
+        inside = workspace.inside(workspace.dir)
+        assert told == f"{inside}\n{inside} C.UTF-8 UTC more\n"
+        assert workspace.inside(workspace.dir / "a") == f"{inside}/a"
+        assert workspace.inside(tmp_path / "b") == str(tmp_path / "b")
+
+
+def test_host_commands_see_every_workspace_at_one_path_and_on_one_host_and_nobody_else_does(tmp_path):
+    """Where the machine lets us, as it does here."""
+    told = []
+    for name in ("one", "another/and/deeper"):
+        with HostEngine().workspace(tmp_path / name) as workspace:
+            (workspace.dir / "file").write_text("x")
+            ran = workspace.run(["sh", "-c", "pwd; ls; uname -n"], timeout_seconds=10, capture=True)
+            told.append(ran.stdout)
+            assert list(Path(workspace.inside(workspace.dir)).iterdir()) == []
+    assert told == ["/tmp/vdsm-pipeline-work\nfile\nlocalhost\n"] * 2
+
+
+def test_where_nothing_may_be_mounted_a_host_command_sees_the_workspace_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.engine._HOST_GUEST_DIR", tmp_path / "link")
+    (tmp_path / "link").symlink_to("/")
+    with HostEngine().workspace(tmp_path) as workspace:
+        told = workspace.run(["pwd"], timeout_seconds=10, capture=True).stdout
+        assert told == f"{workspace.dir}\n"
+        assert workspace.inside(workspace.dir) == str(workspace.dir)
 
 
 def test_a_host_command_has_no_network(tmp_path):
