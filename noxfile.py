@@ -29,6 +29,7 @@ COMMANDS = {
     "repo": "Stage the yum repository.",
     "publish": "Put the repository on the mirror.",
     "release": "Everything, from the source RPM to the mirror.",
+    "reproduce": "The release built a second time elsewhere: is it the same.",
     "compat": "The series on upstream's tags: does it apply, do its tests pass.",
     "refresh": "Rebase the series onto another tag of upstream's.",
     "doctor": "What this machine can do, and what mends what it cannot.",

@@ -94,6 +94,25 @@ def doctor(**flags: Any) -> None:
     _exit_with(examine, flags)
 
 
+@main.command(help="Build the release a second time elsewhere, and tell which file of which package differs.")
+@_flags
+def reproduce(**flags: Any) -> None:
+    def examine(settings: Settings, progress: Progress) -> int:
+        from pipeline import reproduce as room
+        from pipeline.settings import choose_jobs
+
+        jobs = choose_jobs(settings, flags["targets"], flags["packages"])
+        reports = room.run(settings, progress, jobs, wait=not flags["no_wait"])
+        room.tell(reports, progress)
+        _print_json(room.json_document(reports), flags)
+        error = room.failure(reports)
+        if error is not None:
+            progress.failure(error)
+        return error.exit_code if error else 0
+
+    _exit_with(examine, flags)
+
+
 @main.command(help="Try the series on upstream's tags: does it apply, and why not; do its tests pass.")
 @click.option("--tags", default="*", metavar="PATTERN", help="Shell pattern of the tags to try, such as 'v4.16.*'.")
 @click.option("--unit", is_flag=True, help="Run the tests on each tag that the series applies to.")

@@ -52,7 +52,7 @@ class Ledger:
         record = _decode(record_type, entry)
         if record is None:
             return Found(record=None, reason="the ledger entry was edited or cut short")
-        for part in _parts(record):
+        for part in parts(record):
             if not self._holds(part):
                 return Found(record=None, reason=f"{part.path} is missing or was changed")
         return Found(record=record, reason=f"nothing changed since {entry['finished']}", finished=entry["finished"])
@@ -124,7 +124,7 @@ def _adapter(record_type: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(cast(type, record_type))
 
 
-def _parts(record: object) -> Iterator[File | Tree]:
+def parts(record: object) -> Iterator[File | Tree]:
     """Every file and tree that a record names, at any depth, each once."""
     seen: set[Path] = set()
     pending = [record]

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +44,12 @@ def build_package(
     Raises: BuildError, CommandTimedOut, EngineError.
     """
     limit_seconds = context.settings.time_limits.build
+    if source_date_epoch > time.time():
+        day = datetime.fromtimestamp(source_date_epoch, timezone.utc).date()
+        context.progress.warning(
+            f"this machine's clock is before {day}, the day of the newest patch or changelog entry: packages may "
+            "bear times that those built elsewhere do not; set the clock, or mend the date"
+        )
     with context.engine.workspace(context.scratch_dir) as workspace:
         spec = lay_out(workspace, spec_path, sources, mtime_seconds=source_date_epoch)
         for step in ("-bp", "-ba") if proved else ("-ba",):

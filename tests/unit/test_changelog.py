@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timezone
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.changelog import entry
+from pipeline.changelog import entry, midnight
 from pipeline.model import Evr
 
 EVR = Evr(version="4.16.30", release="0.el6.label.904")
@@ -35,3 +35,10 @@ def test_a_percent_sign_is_doubled_so_that_rpm_runs_nothing():
 def test_day_and_month_have_their_english_names(day):
     # The C locale's names; nothing in the tests sets another.
     assert entry(day, WHO, EVR, []).startswith(f"* {day:%a %b %d %Y} ")
+
+
+@given(now=st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1)))
+def test_a_day_begins_before_anything_that_is_built_on_it(now):
+    """Noon would be in the future half of the day, and rpm clamps what is newer only."""
+    seconds = now.replace(tzinfo=timezone.utc).timestamp()
+    assert seconds - 24 * 3600 < midnight(now.date()) <= seconds

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import tarfile
@@ -250,8 +251,33 @@ def test_what_git_goes_over_the_network_for(location, remote):
 
 def test_the_plan():
     assert upstream.plan_autogen() == ["./autogen.sh", "--system"]
-    assert upstream.plan_dist() == ["make", "dist"]
+    assert upstream.plan_dist()[:2] == ["make", "dist"]
+    assert "GZIP_ENV=-9n" in upstream.plan_dist()
     assert upstream.plan_environment(7)["SOURCE_DATE_EPOCH"] == "7"
+
+
+def archive_of(folder: Path, *left_out: str) -> list[str]:
+    """The names in the archive that the planned pipeline makes, as make would run it."""
+    (line,) = [word for word in upstream.plan_dist(left_out) if word.startswith("am__tar=")]
+    script = f"tardir={folder.name}; {line.removeprefix('am__tar=').replace('$$', '$')}"
+    packed = subprocess.run(["sh", "-c", script], cwd=folder.parent, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        return archive.getnames()
+
+
+def test_the_tarball_is_in_the_order_of_the_names_and_lacks_what_is_left_out(tmp_path):
+    top = tmp_path / "x-1"
+    names = ["x-1", "x-1/A", "x-1/b", "x-1/tests", "x-1/tests/a b.py", "x-1/tests/made.crt", "x-1/tests/made.key"]
+    for name in reversed(names[1:]):  # so that the disk has another order
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name != "x-1/tests":
+            path.write_text(name)
+    (top / "deep" / "tests").mkdir(parents=True)
+    (top / "deep" / "tests" / "made.crt").write_text("another's")
+    deep = ["x-1/deep", "x-1/deep/tests", "x-1/deep/tests/made.crt"]
+    assert archive_of(top) == [*names[:3], *deep, *names[3:]]
+    assert archive_of(top, "tests/made.*") == [*names[:3], *deep, *names[3:5]]
 
 
 def test_a_missing_git_is_told(root, repository, tmp_path):

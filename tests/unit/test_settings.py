@@ -257,6 +257,12 @@ def test_a_short_commit_is_refused(wrong_keys):
     assert "is no commit" in wrong_keys(("[targets.demo]", f"{pins}[targets.demo]"))[0]
 
 
+@pytest.mark.parametrize("pattern", ["a b", "a'b", 'a\\"b', "$(id)", "-name", "../x;id", "/etc", "a`id`"])
+def test_a_pattern_of_what_is_left_out_needs_no_quotes(wrong_keys, pattern):
+    table = f'[packages.vdsm.dist_left_out]\n"{pattern}" = "why"\n\n'
+    assert wrong_keys(("[targets.demo]", f"{table}[targets.demo]"))[0].startswith("packages.vdsm.dist_left_out.")
+
+
 @pytest.mark.parametrize("reference", ["el6", "centos:6.10", f"centos@sha256:{DIGEST[:-1]}", f"a b@sha256:{DIGEST}"])
 def test_an_image_reference_is_pinned_by_digest(wrong_keys, reference):
     assert wrong_keys(('recipe = "containers/el6"', f'reference = "{reference}"'))[0].startswith(
