@@ -50,6 +50,7 @@ def _without_accidents(text: str, checkout: Checkout) -> str:
         (r"vdsm-pipeline-\d+-\w+", "vdsm-pipeline-PID-X"),
         (r"bullseye:[0-9a-f]{16}", "bullseye:DIGEST"),
         (r"--user \d+:\d+", "--user BUILDER"),
+        (r"SOURCE_DATE_EPOCH=\d+", "SOURCE_DATE_EPOCH=DAY"),
     ):
         text = re.sub(pattern, name, text)
     return text
