@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Lay a few lines of ours over a vendor's spec; every other byte of it stays.
 
-The overlay is a fragment of a spec: tags (`Release`, `PatchN`), `%prep` and `%changelog`. The
+The overlay is a fragment of a spec: tags (`Release`, `PatchN`, `Provides`), `%prep` and `%changelog`. The
 specfile library does the editing. It expands some of a spec, and a spec runs code when it is expanded
 (`%(…)`, `%{lua:…}`, `%{expand:%%(…)}`): what it would expand is masked, and nothing is left to run.
 """
@@ -24,6 +24,7 @@ _HEADER = re.compile(rf"%({'|'.join(SECTION_NAMES)})\b", re.IGNORECASE)
 _CONDITION = re.compile(rf"\s*[%{_MASK}](if|endif)")
 _PATCH_TAG = re.compile(r"patch(\d*)", re.IGNORECASE)
 _SOURCE_TAG = re.compile(r"source\d*", re.IGNORECASE)
+_TAG_LINE = re.compile(r"(\w+)(:\s*)\S")
 _ALLOWED_SECTIONS = {"package", "prep", "changelog"}
 
 
@@ -62,7 +63,9 @@ class VendorSpec:
         for section in ours:
             if section.id not in _ALLOWED_SECTIONS:
                 raise _overlay_error(f"%{section.id}", "a template may have tags, %prep and %changelog only")
-        _lay_tags(_tags(ours[0]), self._tags)
+        tags = _tags(ours[0])
+        _lay_tags(tags, self._tags)
+        _lay_provides(tags, self._sections)
         _lay_prep(_lines(ours, "prep"), self._sections)
         _lay_changelog(_lines(ours, "changelog"), self._sections)
 
@@ -109,9 +112,12 @@ def _release_tag(tags: Tags) -> Tag:
 
 def _lay_tags(ours: Tags, tags: Tags) -> None:
     sources = [index for index, tag in enumerate(tags) if _SOURCE_TAG.fullmatch(tag.name)]
-    for tag in ours:
+    for tag in sorted(ours, key=_is_provides):
         if tag.name.lower() == "release":
             _release_tag(tags).value = tag.value
+        elif _is_provides(tag):
+            place = max(sources) if sources else tags.index(_release_tag(tags))
+            sources.append(_insert_unconditionally(tags, place + 1, _aligned(tag, tags[place])))
         elif _PATCH_TAG.fullmatch(tag.name):
             if not sources:
                 raise SrpmError(
@@ -120,7 +126,26 @@ def _lay_tags(ours: Tags, tags: Tags) -> None:
             aligned = _aligned(tag, tags[max(sources)])
             sources.append(_insert_unconditionally(tags, max(sources) + 1, aligned))
         else:
-            raise _overlay_error(f"tag {tag.name}", "a template may set Release and PatchN only")
+            raise _overlay_error(f"tag {tag.name}", "a template may set Release, PatchN and Provides only")
+
+
+def _lay_provides(ours: Tags, sections: Sections) -> None:
+    """Give every subpackage what the main package got: right behind its header, in whatever condition that is."""
+    provided = [tag for tag in ours if _is_provides(tag)]
+    for section in sections[1:]:
+        if section.name.lower() == "package":
+            neighbour = next((match for line in section if (match := _TAG_LINE.match(line))), None)
+            section[0:0] = [_line(tag, neighbour) for tag in provided]
+
+
+def _is_provides(tag: Tag) -> bool:
+    return bool(tag.name.lower() == "provides")
+
+
+def _line(tag: Tag, neighbour: re.Match[str] | None) -> str:
+    like = Tag(neighbour[1], "x", neighbour[2], Comments()) if neighbour else Tag(tag.name, "x", ": ", Comments())
+    aligned = _aligned(tag, like)
+    return f"{aligned.name}{aligned._separator}{aligned.value}"
 
 
 def _insert_unconditionally(tags: Tags, first: int, tag: Tag) -> int:

@@ -10,7 +10,7 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import changelog, files
+from pipeline import changelog, files, provides
 from pipeline.context import JobContext
 from pipeline.errors import SettingsError
 from pipeline.model import PatchedTree, RenderedSpec, Reservation
@@ -28,6 +28,7 @@ class _Patch:
     file_name: str
     subject: str
     state: str
+    capability: provides.Capability
 
 
 def inputs(tree: PatchedTree, reservation: Reservation, *, context: JobContext) -> dict[str, str]:
@@ -80,10 +81,13 @@ def _render(spec: VendorSpec, tree: PatchedTree, reservation: Reservation, day: 
     import jinja2
 
     path = _template_path(context)
+    capabilities = provides.of_patches(context.job.package, tree.patches)
     patches = [
-        _Patch(number=index, file_name=patch.file.path.name, subject=patch.subject, state=patch.state)
-        for index, patch in enumerate(tree.patches, start=spec.next_patch_number)
-    ]
+        _Patch(number=number, file_name=patch.file.path.name, subject=patch.subject, state=patch.state,
+               capability=capability)
+        for number, (patch, capability) in enumerate(
+            zip(tree.patches, capabilities, strict=True), start=spec.next_patch_number)
+    ]  # fmt: skip
 
     def entry(lines: Iterable[str]) -> str:
         return changelog.entry(day, context.settings.packager, reservation.evr, list(lines))
