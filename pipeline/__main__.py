@@ -31,6 +31,7 @@ _FLAGS: tuple[Callable[[Any], Any], ...] = (
     click.option("--mirror", metavar="DEST", help="Name of a mirror, directory, rsync://…, or host:path."),
     click.option("--out", metavar="DIR", help="Where everything is made; default out/."),
     click.option("--offline", is_flag=True, help="Use no network; what is not at hand is an error."),
+    click.option("--allow-dirty", is_flag=True, help="Publish from a checkout with uncommitted changes."),
     click.option("--keep-going", is_flag=True, help="After a failure go on with what does not need it."),
     click.option("--dry-run", is_flag=True, help="Tell what would be done, and why; do nothing."),
     click.option("--no-wait", is_flag=True, help="Fail when another run works in the same directory."),
@@ -69,6 +70,7 @@ for _name, _help, _last in (
     ("build", "Build source RPM and RPMs.", "build"),
     ("contracts", "Try what must go on working beside the patches, in source and packages.", "contracts"),
     ("lint", "Compare rpmlint's findings with those on the vendor's own package.", "lint"),
+    ("provenance", "Write beside each package what it was made from: in-toto statement and SBOM.", "provenance"),
     ("repo", "Stage a yum repository with the new packages.", "repo"),
     ("publish", "Put the staged repository on the mirror.", "publish"),
     ("release", "Everything, from the source RPM to the mirror.", "publish"),
@@ -106,6 +108,24 @@ def reproduce(**flags: Any) -> None:
         room.tell(reports, progress)
         _print_json(room.json_document(reports), flags)
         error = room.failure(reports)
+        if error is not None:
+            progress.failure(error)
+        return error.exit_code if error else 0
+
+    _exit_with(examine, flags)
+
+
+@main.command(help="Hold packages against the statements and SBOMs beside them, and their own digests.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.rpm...")
+@_flags
+def verify(paths: tuple[Path, ...], **flags: Any) -> None:
+    def examine(settings: Settings, progress: Progress) -> int:
+        from pipeline.attestation import verify as room
+
+        verdicts = room.examine(paths)
+        room.tell(verdicts, progress)
+        _print_json(room.document(verdicts), flags)
+        error = room.failure(verdicts)
         if error is not None:
             progress.failure(error)
         return error.exit_code if error else 0
@@ -167,17 +187,22 @@ def refresh(go_on: bool, abort: bool, **flags: Any) -> None:
 
 def _perform(last_stage: str, settings: Settings, progress: Progress, flags: dict[str, Any]) -> int:
     """Run or plan up to a stage; the exit code."""
-    from pipeline import document, lock, summary
+    from pipeline import checkout, document, lock, summary
     from pipeline.run import Run, empty_scratch, new_attempt
     from pipeline.settings import choose_jobs
 
     jobs = choose_jobs(settings, flags["targets"], flags["packages"])
     run = Run(settings=settings, progress=progress, last_stage=last_stage, attempt=new_attempt())
+    refusal = checkout.refusal(settings, jobs) if last_stage == "publish" else None
     if flags["dry_run"]:
+        if refusal:
+            progress.warning(f"a release would be refused: {refusal.message}")
         planned = run.plan(jobs)
         summary.tell_plan(planned, progress)
         _print_json(document.plan_document(planned), flags)
         return 0
+    if refusal:
+        raise refusal
     with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
         empty_scratch(settings.out_path)
         summary.tell_start(jobs, last_stage, settings, progress)
@@ -241,6 +266,7 @@ def _settings(flags: dict[str, Any]) -> Settings:
         engine=flags["engine"],
         mirror=flags["mirror"],
         offline=flags["offline"],
+        allow_dirty=flags["allow_dirty"],
     )
 
 

@@ -83,6 +83,12 @@ class ReleaseError(PipelineError):
     exit_code = 15
 
 
+class VerifyError(PipelineError):
+    """A package is not what its provenance says, or nothing says where it came from."""
+
+    exit_code = 16
+
+
 class EngineError(PipelineError):
     """The place where commands run (this host or a container) cannot be used."""
 

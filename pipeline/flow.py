@@ -51,6 +51,7 @@ JOB_STAGES = (
     Stage(name="build", needs=("render", "image"), record=model.BuildResult, error=errors.BuildError),
     Stage(name="contracts", needs=("patch", "build", "image"), record=model.ContractReport, error=errors.UnitError),
     Stage(name="lint", needs=("build", "baseline"), record=model.LintReport, error=errors.LintError),
+    Stage(name="provenance", needs=("render", "build", "image"), record=model.Provenance, error=errors.BuildError),
 )
 
 # For one target: these are given the builds of all its packages at once.
@@ -58,7 +59,7 @@ TARGET_STAGES = (
     Stage(
         name="repo",
         needs=("build",),
-        gates=("unit", "contracts", "lint"),
+        gates=("unit", "contracts", "lint", "provenance"),
         record=model.Repository,
         error=errors.PublishError,
     ),

@@ -202,6 +202,7 @@ class Settings(_Document):
     source_override: Source | None = None
     mirror_override: str = ""
     offline: bool = False
+    allow_dirty: bool = False
 
     def source_list(self, job: Job) -> tuple[Source, ...]:
         """The sources to try for a job, in order."""
@@ -231,6 +232,7 @@ def read_settings(
     engine: str | None = None,
     mirror: str | None = None,
     offline: bool = False,
+    allow_dirty: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """The settings of `root_dir/pipeline.toml` with the command line's wishes laid over them.
@@ -247,6 +249,7 @@ def read_settings(
         "source_override": _source_flag(source),
         "mirror_override": mirror or "",
         "offline": offline,
+        "allow_dirty": allow_dirty,
     }
     stray = [f"{key}: {_UNKNOWN_KEY}" for key in overrides if key in document]
     try:

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""BuildResult -> Provenance: beside each package what it was made from, by what, and from which commit.
+
+The commit is the one at the time of the build: what is built is not said to come from a later one that made the same
+of it, unless there were changes then that no commit has.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline import checkout, command, files, provides, rpmbuild
+from pipeline.context import JobContext
+from pipeline.errors import BuildError
+from pipeline.model import BuildResult, File, Image, Provenance, RenderedSpec, Rpm
+
+if TYPE_CHECKING:
+    from pipeline.attestation import header, statement
+
+_VERSION_SECONDS = 20
+
+
+def inputs(rendered: RenderedSpec, build: BuildResult, image: Image, *, context: JobContext) -> dict[str, str]:
+    """What the records do not say: the macros, and whether a commit says all that is here."""
+    return {**rpmbuild.macro_inputs(context.target), "checkout": checkout.read(context.settings.root_dir).state}
+
+
+def run(rendered: RenderedSpec, build: BuildResult, image: Image, *, context: JobContext) -> Provenance:
+    """A statement and an SBOM beside each package. Raises: BuildError when a package does not say its patches."""
+    from pipeline.attestation import statement
+
+    here = checkout.read(context.settings.root_dir)
+    if here.state != "clean":
+        told = {"unknown": "not a git checkout: the provenance names no commit"}
+        context.progress.warning(told.get(here.state, "uncommitted changes in the checkout: the provenance says dirty"))
+    common = statement.Build(
+        package=context.job.package,
+        target=context.target_name,
+        label=context.package.label,
+        rendered=rendered,
+        image=image,
+        macros=context.target.rpm_macros(),
+        nodeps=context.target.nodeps,
+        capabilities=provides.of_patches(context.job.package, rendered.tree.patches),
+        checkout=here,
+    )
+    versions = {"git": _git_version(), "python": platform.python_version()}
+    pairs = [_attest(rpm, common, versions, context) for rpm in build.all_rpms]
+    return Provenance(statements=tuple(pair[0] for pair in pairs), sboms=tuple(pair[1] for pair in pairs))
+
+
+def _attest(rpm: Rpm, common: statement.Build, versions: Mapping[str, str], context: JobContext) -> tuple[File, File]:
+    """The statement and the SBOM of one package, written."""
+    from pipeline.attestation import header, sbom, statement
+
+    path = context.out_path / rpm.file.path
+    told = header.read(path)
+    _refuse_unsaid(told, common.capabilities)
+    statement_path = path.with_name(path.name + statement.SUFFIX)
+    text = statement.make(common, rpm.file, {**versions, "rpm": told.rpm_version})
+    files.write_whole(statement_path, text)
+    kept = files.file_record(statement_path, context.out_path)
+    sbom_path = path.with_name(path.name + sbom.SUFFIX)
+    files.write_whole(sbom_path, sbom.make(told, statement.read(text), kept.sha256))
+    return kept, files.file_record(sbom_path, context.out_path)
+
+
+def _refuse_unsaid(told: header.Header, capabilities: Sequence[provides.Capability]) -> None:
+    """Raises: BuildError when a host could not tell from the package which patches it runs."""
+    if told.capabilities == tuple(sorted(capabilities, key=str)) or (
+        not told.capabilities and provides.may_lack(told.name, told.arch)
+    ):
+        return
+    differing = sorted(map(str, {*told.capabilities} ^ {*capabilities}))
+    raise BuildError(
+        "patches-unsaid",
+        f"{told.nevra} provides other patches than it has: {differing[0] if differing else 'one of them twice'}",
+        hint="give the spec template a line `Provides: {{ patch.capability }}` for each patch",
+    )
+
+
+def _git_version() -> str:
+    return command.run(["git", "--version"], timeout_seconds=_VERSION_SECONDS).stdout.split()[2]
