@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pipeline.attestation import header, statement
 
 _VERSION_SECONDS = 20
+_WARNINGS = {
+    "unknown": "not a git checkout: the provenance names no commit",
+    "uncommitted changes": "uncommitted changes in the checkout: the provenance says dirty",
+}
 
 
 def inputs(rendered: RenderedSpec, build: BuildResult, image: Image, *, context: JobContext) -> dict[str, str]:
@@ -29,12 +33,11 @@ def inputs(rendered: RenderedSpec, build: BuildResult, image: Image, *, context:
 
 def run(rendered: RenderedSpec, build: BuildResult, image: Image, *, context: JobContext) -> Provenance:
     """A statement and an SBOM beside each package. Raises: BuildError when a package does not say its patches."""
-    from pipeline.attestation import statement
+    from pipeline.attestation import header, statement
 
     here = checkout.read(context.settings.root_dir)
     if here.state != "clean":
-        told = {"unknown": "not a git checkout: the provenance names no commit"}
-        context.progress.warning(told.get(here.state, "uncommitted changes in the checkout: the provenance says dirty"))
+        context.progress.warning(_WARNINGS[here.state])
     common = statement.Build(
         package=context.job.package,
         target=context.target_name,
@@ -46,18 +49,21 @@ def run(rendered: RenderedSpec, build: BuildResult, image: Image, *, context: Jo
         capabilities=provides.of_patches(context.job.package, rendered.tree.patches),
         checkout=here,
     )
+    headers = [header.read(context.out_path / rpm.file.path) for rpm in build.all_rpms]
+    for told in headers:
+        _refuse_unsaid(told, common.capabilities)
     versions = {"git": _git_version(), "python": platform.python_version()}
-    pairs = [_attest(rpm, common, versions, context) for rpm in build.all_rpms]
+    pairs = [_attest(rpm, told, common, versions, context) for rpm, told in zip(build.all_rpms, headers, strict=True)]
     return Provenance(statements=tuple(pair[0] for pair in pairs), sboms=tuple(pair[1] for pair in pairs))
 
 
-def _attest(rpm: Rpm, common: statement.Build, versions: Mapping[str, str], context: JobContext) -> tuple[File, File]:
+def _attest(
+    rpm: Rpm, told: header.Header, common: statement.Build, versions: Mapping[str, str], context: JobContext
+) -> tuple[File, File]:
     """The statement and the SBOM of one package, written."""
-    from pipeline.attestation import header, sbom, statement
+    from pipeline.attestation import sbom, statement
 
     path = context.out_path / rpm.file.path
-    told = header.read(path)
-    _refuse_unsaid(told, common.capabilities)
     statement_path = path.with_name(path.name + statement.SUFFIX)
     text = statement.make(common, rpm.file, {**versions, "rpm": told.rpm_version})
     files.write_whole(statement_path, text)

@@ -132,6 +132,78 @@ def test_patches_stand_behind_the_last_source_in_order_and_aligned():
     assert "Source1:   b\nPatch0:    x\nPatch10:   y\nURL:       u\n" in ours
 
 
+PROVIDES = "Provides: patch(vdsm-a) = 0123456789ab\nProvides: patch(vdsm-b) = ba9876543210\n"
+SUBPACKAGES = """\
+%package cli
+Summary:        A client
+%description cli
+A client.
+
+%if 0%{?rhel} == 6
+%package -n python-vdsm
+Requires: a
+%if 1
+Provides: own
+%endif
+%description -n python-vdsm
+A library.
+%else
+%Package\tlast
+%description last
+Last.
+%endif
+
+%prep
+"""
+
+
+def test_provides_stand_behind_the_patches_and_behind_every_package_header():
+    spec = SPEC.replace("%prep\n", SUBPACKAGES)
+    ours = lay(spec, "Patch0: x\n" + PROVIDES)
+    wide = PROVIDES.replace("Provides: ", "Provides:       ")
+    assert "Patch0:  x\n" + PROVIDES in ours
+    assert f"%package cli\n{wide}Summary:        A client\n" in ours
+    assert f"%if 0%{{?rhel}} == 6\n%package -n python-vdsm\n{PROVIDES}Requires: a\n" in ours
+    assert f"%else\n%Package\tlast\n{PROVIDES}%description last\n" in ours
+    added = [line for line in added_lines(spec, ours) if "Patch0" not in line]
+    assert len(added) == 8
+    assert {line.split()[2] for line in added} == {"patch(vdsm-a)", "patch(vdsm-b)"}
+
+
+@pytest.mark.parametrize(
+    ("rhel", "names"), [("6", ["python-vdsm", "vdsm", "vdsm-cli"]), ("7", ["vdsm", "vdsm-cli", "vdsm-last"])]
+)
+def test_rpm_finds_the_provides_in_every_package_on_every_host(tmp_path, rhel, names):
+    spec = SPEC.replace("%prep\n", SUBPACKAGES).replace("%files\n", "%files\n%files cli\n%if 0%{?rhel} == 6\n"
+                        "%files -n python-vdsm\n%else\n%files last\n%endif\n")  # fmt: skip
+    spec = spec.replace("%Package\tlast\n", "%Package\tlast\nSummary: l\n").replace("Requires: a", "Summary: p")
+    (tmp_path / "ours.spec").write_text(lay(spec, PROVIDES))
+    told = subprocess.run(
+        ["rpmspec", "--query", "--define", f"rhel {rhel}", "--queryformat", "%{NAME}[ %{PROVIDES}=%{PROVIDEVERSION}]\n",
+         "ours.spec"],
+        cwd=tmp_path, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    rows = {line.split()[0]: set(line.split()[1:]) for line in told.splitlines()}
+    assert sorted(rows) == names
+    for provided in rows.values():
+        assert {"patch(vdsm-a)=0123456789ab", "patch(vdsm-b)=ba9876543210"} <= provided
+
+
+def test_provides_stand_in_no_condition_where_the_package_has_no_source():
+    spec = SPEC.replace("Source0: vdsm-4.16.30.tar.gz\n", "").replace(
+        "Release: 0%{?dist}\n", "Release: 0%{?dist}\n%if 1\nURL: u\n%endif\n"
+    )
+    assert f"Release: 0%{{?dist}}\n{PROVIDES}%if 1\n" in lay(spec, PROVIDES)
+
+
+def test_what_only_looks_like_a_package_header_stays():
+    """In the body of a macro, rpm would read our lines as part of it."""
+    spec = SPEC.replace(
+        "%prep\n", "%global more() \\\n%package x\\\n\\\n%description x\\\n\n# %package y\n %package z\n%prep\n"
+    )
+    assert len([line for line in added_lines(spec, lay(spec, PROVIDES)) if "Provides" in line]) == 2
+
+
 def test_patches_stand_in_no_condition_even_where_the_last_source_does():
     spec = SPEC.replace(
         "Source0: vdsm-4.16.30.tar.gz\n",
