@@ -28,6 +28,10 @@ ONLY_IN = {
     "specfile": {"overlay"},
     "rich": {"progress"},
     "click": {"__main__"},
+    "cyclonedx": {"attestation.sbom"},
+    "packageurl": {"attestation.sbom"},
+    "in_toto_attestation": {"attestation.statement"},
+    "google": {"attestation.statement"},
 }
 
 # Names of the os module that start programs.
@@ -40,6 +44,7 @@ MAY_IMPORT = {
     "release": {"errors", "model"},
     "changelog": {"errors", "model"},
     "hunks": {"errors", "model"},
+    "provides": {"model"},
     "files": {"command", "model"},  # cp copies trees
     "settings": {"errors", "model"},
     "progress": {"errors", "model"},
@@ -241,6 +246,9 @@ HEADER = '# SPDX-License-Identifier: GPL-2.0-or-later\n"""What it is."""\n'
         ("run", "import pipeline.stages.fetch", imports_no_stage),
         ("stages.build", "from .fetch import run", imports_absolutely),
         ("stages.build", "from . import fetch", imports_absolutely),
+        ("stages.provenance", "def late():\n    import cyclonedx.model", imports_only_where_they_belong),
+        ("attestation.verify", "from google.protobuf import json_format", imports_only_where_they_belong),
+        ("provides", "from pipeline import files", imports_no_more_of_ours_than_it_may),
         ("model", "import pydantic", imports_only_the_standard_library_if_it_is_plain),
         ("model", "from pipeline.errors import PipelineError", imports_no_more_of_ours_than_it_may),
         ("model", "from pipeline import errors", imports_no_more_of_ours_than_it_may),
