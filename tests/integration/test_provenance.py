@@ -7,13 +7,14 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from pipeline.attestation import statement, verify
+from pipeline.attestation import header, statement, verify
 from tests.integration.checkout import Checkout, copy_checkout
 
 Edit = Callable[[Path], None]
@@ -223,6 +224,7 @@ def _rename(package: Path) -> None:
         (_replace(".intoto.json", '"package": "vdsm"', '"package": "other"'), "is about the package other"),
         (_replace(".intoto.json", '"evr": "4.16.30-0', '"evr": "4.16.31-0'), "says the release is 4.16.31"),
         (_replace(".intoto.json", '"number": 904', '"number": 905'), "says number 905, given out as 904"),
+        (_replace(".intoto.json", '"number": 904,\n     "remote"', '"number": 905,\n     "remote"'), "out as 905"),
         (_replace(".intoto.json", "= ea7b073c7138", "= ea7b073c7139"), "names a patch that the package does not prov"),
         (_replace(".intoto.json", "ea7b073c7138bc", "0a7b073c7138bc"), "another digest than it provides: 0a7b073c7138"),
         (_replace(".intoto.json", '"provides": "patch(vdsm-vm-act-on', '"was": "patch(vdsm-vm-act-on'),
@@ -242,6 +244,15 @@ def test_verify_finds_what_does_not_fit(package: Path, edit: Edit, told: str) ->
     problems = verify.examine([package])[0].problems
     assert any(told in problem for problem in problems), problems
     assert all("\n" not in problem for problem in problems)
+
+
+def test_a_package_that_says_nothing_of_its_patches_is_found(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = header.read(package)
+    for name, problems in (("vdsm", 6), ("vdsm-debuginfo", 0)):
+        silent = replace(told, name=name, capabilities=())
+        monkeypatch.setattr("pipeline.attestation.header.read", lambda path, silent=silent: silent)
+        found = [line for line in verify.examine([package])[0].problems if "does not provide" in line]
+        assert len(found) == problems
 
 
 def test_a_package_with_other_provides_than_patches_is_found(package: Path, built: Checkout) -> None:

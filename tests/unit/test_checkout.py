@@ -84,10 +84,9 @@ def test_what_is_made_and_what_is_only_noted_counts_for_nothing(committed):
     assert checkout.read(committed).state == "clean"
 
 
-def test_a_user_s_own_ignore_file_hides_nothing(committed, git, tmp_path, monkeypatch):
+def test_a_user_s_own_ignore_file_hides_nothing(committed, git, tmp_path):
     (tmp_path / "ignore").write_text("*.patch\n")
-    (tmp_path / "config").write_text(f"[core]\n\texcludesFile = {tmp_path}/ignore\n")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    git("config", "core.excludesFile", str(tmp_path / "ignore"))
     (committed / "patches/vdsm/0002.patch").write_text("x")
     assert git("status", "--porcelain") == ""
     assert checkout.read(committed).dirty

@@ -189,6 +189,11 @@ def test_rpm_finds_the_provides_in_every_package_on_every_host(tmp_path, rhel, n
         assert {"patch(vdsm-a)=0123456789ab", "patch(vdsm-b)=ba9876543210"} <= provided
 
 
+def test_provides_stand_behind_the_patches_in_whatever_order_the_template_has_them():
+    assert lay(SPEC, PROVIDES + "Patch0: x\n") == lay(SPEC, "Patch0: x\n" + PROVIDES)
+    refusal(SPEC.replace("Source0: vdsm-4.16.30.tar.gz\n", ""), PROVIDES + "Patch0: x\n")
+
+
 def test_provides_stand_in_no_condition_where_the_package_has_no_source():
     spec = SPEC.replace("Source0: vdsm-4.16.30.tar.gz\n", "").replace(
         "Release: 0%{?dist}\n", "Release: 0%{?dist}\n%if 1\nURL: u\n%endif\n"
