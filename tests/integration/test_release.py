@@ -11,7 +11,20 @@ import jsonschema
 
 from tests.integration.checkout import ROOT, Checkout
 
-STAGES = ["image", "fetch", "patch", "render", "unit", "baseline", "build", "contracts", "lint", "repo", "publish"]
+STAGES = [
+    "image",
+    "fetch",
+    "patch",
+    "render",
+    "unit",
+    "baseline",
+    "build",
+    "contracts",
+    "lint",
+    "provenance",
+    "repo",
+    "publish",
+]
 NAMES = {
     "vdsm",
     "vdsm-cli",

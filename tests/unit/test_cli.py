@@ -54,8 +54,8 @@ def test_help_is_quick_and_names_every_command(pipeline):
         told = pipeline("--help")
         took.append(time.monotonic() - started)
     assert told.returncode == 0
-    for name in ("plan", "image", "fetch", "patch", "render", "unit", "build", "contracts", "lint", "repo", "publish",
-                 "release", "compat", "doctor"):  # fmt: skip
+    for name in ("plan", "image", "fetch", "patch", "render", "unit", "build", "contracts", "lint",
+                 "provenance", "repo", "publish", "release", "verify", "compat", "doctor"):  # fmt: skip
         assert f"\n  {name} " in told.stdout
     assert min(took) < 0.2
 
