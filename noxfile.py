@@ -27,6 +27,8 @@ COMMANDS = {
     "contracts": "What must go on working beside the patches, in source and packages.",
     "lint": "rpmlint, against the vendor's own package.",
     "provenance": "What each package was made from, beside it.",
+    "changes": "What differs from the vendor's packages, and from our last release.",
+    "clean": "What is no longer needed in out/; with --remove, remove it.",
     "repo": "Stage the yum repository.",
     "publish": "Put the repository on the mirror.",
     "release": "Everything, from the source RPM to the mirror.",

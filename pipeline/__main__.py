@@ -71,6 +71,7 @@ for _name, _help, _last in (
     ("contracts", "Try what must go on working beside the patches, in source and packages.", "contracts"),
     ("lint", "Compare rpmlint's findings with those on the vendor's own package.", "lint"),
     ("provenance", "Write beside each package what it was made from: in-toto statement and SBOM.", "provenance"),
+    ("changes", "Tell what differs from the vendor's packages, and from our last release.", "changes"),
     ("repo", "Stage a yum repository with the new packages.", "repo"),
     ("publish", "Put the staged repository on the mirror.", "publish"),
     ("release", "Everything, from the source RPM to the mirror.", "publish"),

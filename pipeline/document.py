@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_whole
-from pipeline.model import JobOutcome, Rpm, StageOutcome, UnitOutcome, UnitReport
+from pipeline.model import Changes, JobOutcome, Rpm, StageOutcome, UnitOutcome, UnitReport
 from pipeline.run import TargetOutcome
 from pipeline.settings import Settings
 
@@ -65,6 +65,7 @@ def job_document(job: JobOutcome) -> dict[str, Any]:
         "unit": _unit(job.unit) if job.unit else None,
         "contracts": {"kept": len(contracts.kept), "absent": len(contracts.absent)} if contracts else None,
         "lint": {"new": len(job.lint.findings), "inherited": job.lint.inherited_count} if job.lint else None,
+        "changes": _changes(job.changes) if job.changes else None,
     }
 
 
@@ -114,6 +115,10 @@ def _stage(stage: StageOutcome) -> dict[str, Any]:
         "reason": stage.reason,
         "log": stage.log,
     }
+
+
+def _changes(changes: Changes) -> dict[str, str]:
+    return {"document": str(changes.document.path), "text": str(changes.text.path), "last": changes.last}
 
 
 def _unit(report: UnitReport) -> dict[str, Any]:

@@ -52,6 +52,7 @@ JOB_STAGES = (
     Stage(name="contracts", needs=("patch", "build", "image"), record=model.ContractReport, error=errors.UnitError),
     Stage(name="lint", needs=("build", "baseline"), record=model.LintReport, error=errors.LintError),
     Stage(name="provenance", needs=("render", "build", "image"), record=model.Provenance, error=errors.BuildError),
+    Stage(name="changes", needs=("build", "baseline"), record=model.Changes, error=errors.BuildError),
 )
 
 # For one target: these are given the builds of all its packages at once.
@@ -59,7 +60,7 @@ TARGET_STAGES = (
     Stage(
         name="repo",
         needs=("build",),
-        gates=("unit", "contracts", "lint", "provenance"),
+        gates=("unit", "contracts", "lint", "changes", "provenance"),
         record=model.Repository,
         error=errors.PublishError,
     ),

@@ -201,6 +201,7 @@ def _outcome(job: Job, chain: Chain) -> JobOutcome:
         contracts=records.get("contracts"),
         lint=records.get("lint"),
         build=records.get("build"),
+        changes=records.get("changes"),
         patches=tree.patches if tree else (),
     )
 
