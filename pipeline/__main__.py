@@ -186,6 +186,34 @@ def refresh(go_on: bool, abort: bool, **flags: Any) -> None:
     _exit_with(rebase, flags)
 
 
+@main.command(help="Tell what in out/ nothing needs any more; with --remove, remove it.")
+@click.option("--remove", is_flag=True, help="Remove it; without this, nothing is touched.")
+@click.option("--older-than", default="", metavar="DAYS", help="Only what is older.")
+@click.option(
+    "--keep-size", default="", metavar="SIZE", help="The oldest, until out/ takes no more than, say, 2G or 500M."
+)
+@click.option("--keep-logs", default=10, metavar="N", help="Attempts of each job whose logs stay; default 10.")
+@_flags
+def clean(remove: bool, older_than: str, keep_size: str, keep_logs: int, **flags: Any) -> None:
+    def tidy(settings: Settings, progress: Progress) -> int:
+        from pipeline import clean as room
+        from pipeline import lock
+        from pipeline.settings import choose_jobs
+
+        wish = room.read_wish(older_than, keep_size, keep_logs, remove=remove and not flags["dry_run"])
+        jobs = choose_jobs(settings, flags["targets"] or tuple(settings.targets), flags["packages"])
+        room.refuse_foreign(settings)
+        everything = not (flags["targets"] or flags["packages"])
+        with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
+            report = room.clean(settings, jobs, everything=everything, wish=wish, progress=progress)
+        words = [word for word in sys.argv[2:] if word not in ("--dry-run", "--json", "--remove")]
+        room.tell(report, progress, command_line=_session("clean", [*words, "--remove"]))
+        _print_json(room.document(report), flags)
+        return 0
+
+    _exit_with(tidy, flags)
+
+
 def _perform(last_stage: str, settings: Settings, progress: Progress, flags: dict[str, Any]) -> int:
     """Run or plan up to a stage; the exit code."""
     from pipeline import checkout, document, lock, summary
@@ -250,11 +278,14 @@ def _exit_with(work: Callable[[Settings, Progress], int], flags: dict[str, Any])
 
 def _command_for(stage: str) -> str:
     """The command that runs up to a stage with the flags of this run."""
+    session = "lint" if stage == "baseline" else stage  # the vendor's build has no session of its own
+    return _session(session, sys.argv[2:])
+
+
+def _session(name: str, words: list[str]) -> str:
     from pipeline import command
 
-    session = "lint" if stage == "baseline" else stage  # the vendor's build has no session of its own
-    flags = ["--", *sys.argv[2:]] if sys.argv[2:] else []
-    return command.shown([".venv/bin/nox", "-s", session, *flags])
+    return command.shown([".venv/bin/nox", "-s", name, *(["--", *words] if words else [])])
 
 
 def _settings(flags: dict[str, Any]) -> Settings:

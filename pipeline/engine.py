@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from pipeline import command
+from pipeline import command, marks
 from pipeline.command import CommandResult
 from pipeline.errors import CommandFailed, CommandTimedOut, EngineError
 from pipeline.model import EngineName, Image
@@ -153,7 +153,9 @@ class HostEngine(Engine):
                 f"rpm cannot build below '{safe_dir}', whose name has spaces or unusual letters",
                 hint="set TMPDIR to a folder with a plain name, or use a container: --engine podman",
             )
-        return super()._make_dir(safe_dir)
+        dir_path = super()._make_dir(safe_dir)
+        marks.leave(dir_path)  # nobody empties that folder: `clean` must know what is ours there
+        return dir_path
 
     def _open(self, dir_path: Path, read_only: tuple[Path, ...]) -> Workspace:
         return _HostWorkspace(dir=dir_path, read_only=read_only, walls=_walls())

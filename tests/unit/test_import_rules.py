@@ -50,7 +50,10 @@ MAY_IMPORT = {
     "progress": {"errors", "model"},
     "ledger": {"errors", "files", "model"},
     "command": {"errors", "model"},
-    "engine": {"command", "errors", "model"},
+    "engine": {"command", "errors", "marks", "model"},
+    "marks": set(),
+    "rpmdiff": {"model", "rpmheaders"},
+    "changetext": {"rpmdiff", "rpmheaders"},
     "flow": {"errors", "model"},
     "pictures.matrix": {"model"},
 }
