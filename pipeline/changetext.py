@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -43,7 +44,7 @@ def text(title: str, parts: Iterable[tuple[str, BuildDiff]]) -> str:
             if not package.is_same:
                 lines += ["", f"### {package.name}", "", *_package(package)]
         lines += _rest(diff)
-    return "\n".join(lines) + "\n"
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 
 
 def document(diff: BuildDiff) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def settle(diff: PackageDiff, before: Header, after: Header, old: Contents, new:
         return left == right
 
     bearing = [file for file in diff.files_changed
-               if file.what[:1] == ("contents",) and is_known(file.path) and bears_release(file.path)]  # fmt: skip
+               if _is_of_contents(file) and is_known(file.path) and bears_release(file.path)]  # fmt: skip
     other_code = [path for path in diff.compiled_only if is_known(path) and _code(old[path]) != _code(new[path])]
     return replace(
         diff,
@@ -152,6 +152,11 @@ def settle(diff: PackageDiff, before: Header, after: Header, old: Contents, new:
 def unsettled(diff: PackageDiff) -> tuple[str, ...]:
     """The files whose contents `settle` looks at."""
     return (*(file.path for file in diff.files_changed if file.what[:1] == ("contents",)), *diff.compiled_only)
+
+
+def _is_of_contents(file: ChangedFile) -> bool:
+    """Whether nothing but contents, and with them the size, changed."""
+    return file.what[:1] == ("contents",) and all(what.startswith(("contents", "size ")) for what in file.what)
 
 
 def _code(compiled: bytes) -> bytes:

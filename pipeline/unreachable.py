@@ -22,7 +22,7 @@ _ATTEMPT = re.compile(r"\d{8}T\d{6}Z-\d+")
 # What a thing is called until it is whole. Source: write_whole, copy_whole and replace_tree in files.
 _HALF_MADE = re.compile(r"\..+\.(?:[a-z0-9_]{8}|\d+|old)")
 _PACKAGE_DIRS = ("SRPMS", "RPMS", "SPECS", "baseline/SRPMS", "baseline/RPMS", "baseline/SPECS")
-_HALF_MADE_DIRS = (".", "ledger", "releases", "baseline", *_PACKAGE_DIRS)
+_HALF_MADE_DIRS = ("ledger", "releases", "baseline", *_PACKAGE_DIRS[:3])
 _RESERVATION = "reservation.json"
 _CHANGES = "changes.json"
 
@@ -99,8 +99,8 @@ class Search:
             yield from self._baseline(home, label, named)
             yield from self._folders(home, label, named)
             yield from self._logs(home, label)
-            half_made = [path for name in _HALF_MADE_DIRS for path in _children(home / name)
-                         if _HALF_MADE.fullmatch(path.name)]  # fmt: skip
+            inside = (path for name in _HALF_MADE_DIRS for path in _files(home / name))
+            half_made = [path for path in (*_children(home), *inside) if _HALF_MADE.fullmatch(path.name)]
             yield from self._item(f"half-made files of {label}", "a killed run left them", half_made)
 
     def find_shared(self, packages: Iterable[str], caches_in_use: frozenset[str]) -> Iterator[Item]:
@@ -130,7 +130,7 @@ class Search:
                 found.setdefault(_number_of(path), []).append(path)
         for folder in _children(home / "releases"):
             if folder.name.isascii() and folder.name.isdigit() and folder.is_dir():
-                papers = (path for path in _files(folder) if path.name != _RESERVATION)
+                papers = (path for path in _files(folder) if path.name != _RESERVATION and path.name[:1] != ".")
                 found.setdefault(int(folder.name), []).extend(papers)
         for number, paths in sorted(found.items(), key=lambda each: each[0] or 0):
             what = f"packages of {label}" if number is None else f"release {number} of {label}"
