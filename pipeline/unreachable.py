@@ -51,7 +51,10 @@ class Named:
     images: frozenset[str]
 
     def needs(self, path: Path) -> bool:
-        """Whether the path, something above it, or something in it is named."""
+        """Whether the path, something above it, or something in it is named; a package's papers stay as long as it does."""
+        package = _package_of(path.name)
+        if package not in ("", path.name) and path.with_name(package) in self.paths:
+            return True
         if path in self.paths or any(parent in self.paths for parent in path.parents):
             return True
         return any(path in named.parents for named in self.paths)
@@ -146,7 +149,12 @@ class Search:
 
     def _folders(self, home: Path, label: str, named: Named) -> Iterator[Item]:
         """Folders that are replaced as a whole."""
-        for name, what in (("srpm", "source RPM"), ("tree", "source trees"), ("repo", "staged repository")):
+        for name, what in (
+            ("srpm", "source RPM"),
+            ("tree", "source trees"),
+            ("repo", "staged repository"),
+            ("reproduced", "what differed of a second build"),
+        ):
             folder = home / name
             if folder.is_dir() and not folder.is_symlink() and not named.needs(folder.relative_to(self.out_path)):
                 yield from self._item(f"{what} of {label}", "no stage stands on it", [folder])
@@ -205,13 +213,23 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _packages(folder: Path) -> Iterator[Path]:
-    return (path for path in _files(folder) if path.suffix in (".rpm", ".spec") and not path.name.startswith("."))
+    """Packages, specs, and what lies beside a package under its name."""
+    found = (path for path in _files(folder) if not path.name.startswith("."))
+    return (path for path in found if path.suffix == ".spec" or _package_of(path.name))
+
+
+def _package_of(name: str) -> str:
+    """The package file that a file is, or that it tells of: `a.rpm` for `a.rpm` and `a.rpm.sbom`; empty for none."""
+    if name.endswith(".rpm"):
+        return name
+    package, found, _ = name.rpartition(".rpm.")
+    return f"{package}.rpm" if found else ""
 
 
 def _number_of(path: Path) -> int | None:
     """The number of the release that a package file belongs to: `name-version-release.arch.rpm`."""
-    parts = path.name.removesuffix(".rpm").rpartition(".")[0].rsplit("-", 2)
-    return release.number_in(parts[-1]) if path.suffix == ".rpm" and len(parts) == 3 else None
+    parts = _package_of(path.name).removesuffix(".rpm").rpartition(".")[0].rsplit("-", 2)
+    return release.number_in(parts[-1]) if len(parts) == 3 else None
 
 
 def _below(out_path: Path, *patterns: str) -> Iterator[Path]:

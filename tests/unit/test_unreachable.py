@@ -147,6 +147,19 @@ def test_what_artifacts_json_names_is_needed(out, find):
     assert find()[f"packages of {HOME}"] == [f"{HOME}/SPECS/vdsm.spec"]
 
 
+def test_the_papers_of_a_package_go_and_stay_with_it(out, find):
+    papers = [out.put(f"{HOME}/RPMS/noarch/{NEVR}.{number}.noarch.rpm.intoto.json") for number in (903, 904, 905)]
+    gone = str(papers[0].relative_to(out.path))
+    assert sorted_paths(find()) == sorted_paths(
+        {**OLD, f"release 903 of {HOME}": [*OLD[f"release 903 of {HOME}"], gone]}
+    )
+
+
+def test_what_a_second_build_left_for_a_look_is_unreachable(out, find):
+    out.put(f"{HOME}/reproduced/a.rpm")
+    assert find()[f"what differed of a second build of {HOME}"] == [f"{HOME}/reproduced"]
+
+
 def test_the_vendor_s_packages_go_with_what_rpmlint_said_of_them(out, find):
     (out.path / HOME / "ledger" / "baseline.json").unlink()
     assert find()[f"the vendor's packages of {HOME}"] == [
