@@ -182,7 +182,7 @@ def _file_changes(before: PackagedFile, after: PackagedFile) -> tuple[str, ...]:
         was, now = getattr(before, what), getattr(after, what)
         if was != now:
             told.append(f"{what} {was or 'none'} to {now or 'none'}")
-    if before.size_bytes != after.size_bytes and not before.digest == after.digest == "":
+    if before.size_bytes != after.size_bytes:
         told.append(f"size {before.size_bytes} to {after.size_bytes}")
     return tuple(told)
 

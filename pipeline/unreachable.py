@@ -51,7 +51,7 @@ class Named:
     images: frozenset[str]
 
     def needs(self, path: Path) -> bool:
-        """Whether the path, something above it, or something in it is named; a package's papers stay as long as it does."""
+        """Whether the path, something above it, or something in it is named; a package's papers stay with it."""
         package = _package_of(path.name)
         if package not in ("", path.name) and path.with_name(package) in self.paths:
             return True

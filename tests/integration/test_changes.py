@@ -42,6 +42,7 @@ ln -s {link} %{{buildroot}}/usr/share/whole/link
 %attr({mode}, root, {group}) /usr/share/whole/text
 /usr/share/whole/release
 /usr/share/whole/link
+%dir /usr/share/whole
 %pre
 echo {script}
 %post -p /sbin/ldconfig
@@ -76,6 +77,7 @@ def test_a_header_has_all_that_a_host_would_notice(tmp_path: Path) -> None:
     assert {str(each) for each in header.relations["provides"]} >= {"other = 5", "whole = 1:2.0-1"}
     assert header.files["/etc/whole.conf"].kinds == "config noreplace"
     assert (header.files["/usr/share/whole/link"].link, header.files["/usr/share/whole/link"].digest) == ("/a", "")
+    assert header.files["/usr/share/whole"].size_bytes == 0  # of a folder, the build's file system decides
     text = header.files["/usr/share/whole/text"]
     assert (text.mode, text.owner, text.size_bytes, len(text.digest)) == ("100644", "root:root", 2, 64)
     assert header.scriptlets == {
@@ -103,14 +105,14 @@ def test_two_releases_of_the_same_differ_in_nothing_but_a_file_that_bears_the_re
 
 
 def test_every_kind_of_change_is_found_in_real_packages(tmp_path: Path) -> None:
-    changed = {"release": "2", "more": "Requires: new", "text": "longer", "link": "/b", "mode": "4755", "group": "kvm",
+    changed = {"release": "2", "more": "Requires: new", "text": "longer", "link": "/longer", "mode": "4755", "group": "kvm",
                "script": "b"}  # fmt: skip
     found = diff(build(tmp_path / "a"), build(tmp_path / "b", **changed))
     told = {each.path: each.what for each in found.files_changed}
     assert told["/usr/share/whole/text"] == (
         "contents", "mode 100644 to 104755", "owner root:root to root:kvm", "size 2 to 7"
     )  # fmt: skip
-    assert told["/usr/share/whole/link"] == ("link /a to /b",)
+    assert told["/usr/share/whole/link"] == ("link /a to /longer",)
     assert set(told) == {"/usr/share/whole/text", "/usr/share/whole/link"}
     relations = dict(found.relations)
     assert "new" in relations["requires"].added

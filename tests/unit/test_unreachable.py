@@ -16,11 +16,12 @@ import pytest
 from pipeline import clean, marks, oldimages
 from pipeline.clean import Wish
 from pipeline.command import CommandResult
+from pipeline.engine import HostEngine
 from pipeline.errors import BuildError, CommandFailed, UsageError
 from pipeline.model import Job
 from pipeline.progress import Progress
 from pipeline.settings import read_settings
-from pipeline.unreachable import Item, Search, item
+from pipeline.unreachable import Item, Named, Search, item
 
 DAY = 24 * 3600
 HOME = "demo/vdsm"
@@ -173,7 +174,7 @@ def test_those_of_an_earlier_source_alone_leave_it(out, find):
     assert find()[f"the vendor's packages of {HOME}"] == [str(old.relative_to(out.path))]
 
 
-@pytest.mark.parametrize(("keep", "gone"), [(10, 0), (3, 0), (2, 1), (0, 3)])
+@pytest.mark.parametrize(("keep", "gone"), [(10, 0), (4, 0), (3, 0), (2, 1), (0, 3)])
 def test_the_newest_logs_stay(out, find, keep, gone):
     attempts = out.attempts(3)
     found = find(keep_logs=keep).get(f"logs of {HOME}", [])
@@ -245,6 +246,19 @@ def test_links_are_not_followed(out, find, tmp_path):
     assert sorted_paths(find(keep_logs=0)) == sorted_paths(OLD)
 
 
+def test_a_folder_of_ours_that_is_a_link_is_left_alone(out, find, tmp_path):
+    (out.path / HOME / "RPMS").rename(tmp_path / "RPMS")
+    (out.path / HOME / "RPMS").symlink_to(tmp_path / "RPMS")
+    assert not any("RPMS/noarch" in path for paths in find().values() for path in paths)
+
+
+def test_what_lies_in_a_named_tree_is_named():
+    named = Named(paths=frozenset({Path("a/RPMS")}), images=frozenset())
+    assert [named.needs(Path(name)) for name in ("a/RPMS", "a/RPMS/x/y.rpm", "a", "a/SRPMS", "b")] == [True] * 3 + [
+        False
+    ] * 2
+
+
 def test_sizes_and_times_are_those_of_all_files_in_it(out):
     old, new = out.put("d/a", 10, days=9), out.put("d/sub/b", 20, days=3)
     found = item("d", "", (out.path / "d",))
@@ -278,6 +292,12 @@ def test_age_and_size_choose(wish, chosen):
     now, out_path = 1e9, Path("/out")
     found = items(out_path, (10, 1), (10, 40), (10, 30), now=now)
     assert [each.what for each in clean.choose(found, wish, out_path=out_path, out_bytes=1000, now=now)] == chosen
+
+
+def test_a_clock_that_was_set_back_hides_nothing():
+    found = items(Path("/out"), (10, -5), now=1e9)
+    assert clean.choose(found, Wish(), out_path=Path("/out"), out_bytes=10, now=1e9) == found
+    assert clean.choose(found, Wish(older_than_seconds=1), out_path=Path("/out"), out_bytes=10, now=1e9) == []
 
 
 def test_what_lies_elsewhere_does_not_make_out_smaller():
@@ -457,6 +477,16 @@ def test_a_folder_without_a_right_mark_is_not_ours(tmp_path, text):
     if text:
         (tmp_path / ".vdsm-pipeline.json").write_text(text)
     assert not marks.is_left_behind(tmp_path)
+
+
+def test_a_host_s_workspace_outside_of_out_bears_the_mark(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "safe"))
+    (tmp_path / "safe").mkdir()
+    with HostEngine().workspace(tmp_path / "not safe") as workspace:
+        assert workspace.dir.parent == tmp_path / "safe"
+        assert not marks.is_left_behind(workspace.dir)
+        monkeypatch.setattr(marks, "_started", lambda process_id: "gone")
+        assert marks.is_left_behind(workspace.dir)
 
 
 def test_another_user_s_folder_is_not_ours(tmp_path, monkeypatch):
