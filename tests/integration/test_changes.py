@@ -105,8 +105,8 @@ def test_two_releases_of_the_same_differ_in_nothing_but_a_file_that_bears_the_re
 
 
 def test_every_kind_of_change_is_found_in_real_packages(tmp_path: Path) -> None:
-    changed = {"release": "2", "more": "Requires: new", "text": "longer", "link": "/longer", "mode": "4755", "group": "kvm",
-               "script": "b"}  # fmt: skip
+    changed = {"release": "2", "more": "Requires: new", "text": "longer", "link": "/longer", "mode": "4755",
+               "group": "kvm", "script": "b"}  # fmt: skip
     found = diff(build(tmp_path / "a"), build(tmp_path / "b", **changed))
     told = {each.path: each.what for each in found.files_changed}
     assert told["/usr/share/whole/text"] == (
