@@ -148,8 +148,9 @@ def _obstacle(reservation: Reservation, state: MirrorState, context: JobContext)
     if higher > reservation.number:
         return f"{higher} is published"
     for package in state.packages:
-        if package.name == context.job.package and package.arch == "src" and package.evr == reservation.evr:
-            here = context.home_dir / "SRPMS" / Path(package.href).name
+        if package.source == context.job.package and package.evr == reservation.evr:
+            folder = "SRPMS" if package.arch == "src" else f"RPMS/{package.arch}"
+            here = context.home_dir / folder / Path(package.href).name
             if here.exists() and files.sha256_of(here) != package.sha256:
                 return f"{reservation.number} is published with other contents"
     return ""
