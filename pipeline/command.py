@@ -23,7 +23,7 @@ from typing import IO, Any, cast
 
 from plumbum import CommandNotFound, local
 
-from pipeline.errors import CommandFailed, CommandMissing, CommandTimedOut
+from pipeline.errors import CommandFailed, CommandMissing, CommandTimedOut, interrupted
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE_SECONDS = 5.0
@@ -32,6 +32,8 @@ _TAIL_BYTES = 256 * 1024
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]*:[^/\s]*@|(?<=http://)[^/\s]+@|(?<=https://)[^/\s]+@")
 
 _running: set[subprocess.Popen[bytes]] = set()
+_closed = threading.Event()
+_gate = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,13 +60,16 @@ def run(
     log_path: Path | None = None,
     capture: bool = True,
     accept: Sequence[int] = (0,),
+    tidies: bool = False,
 ) -> CommandResult:
     """The result of `argv`, whose exit code is one of `accept`.
 
     With `capture`, standard output is returned and standard error goes to the log; without, both
-    go to the log in the order they were written. `env` is laid over this process's environment.
+    go to the log in the order they were written. `env` is laid over this process's environment. A
+    command that `tidies` up behind others may run while these are ended.
 
-    Raises: CommandMissing, CommandTimedOut, CommandFailed; KeyboardInterrupt after the group ended.
+    Raises: CommandMissing, CommandTimedOut, CommandFailed; KeyboardInterrupt after the group ended;
+    Interrupted while nothing may start.
     """
     started = time.monotonic()
     with tempfile.TemporaryFile() as captured, _open_log(log_path) as log:
@@ -72,11 +77,14 @@ def run(
         offset = log.tell()
         process: subprocess.Popen[bytes] | None = None
         try:
-            with _interrupt_held():
+            with _interrupt_held(), _gate:
+                if _closed.is_set() and not tidies:
+                    raise interrupted()
                 process = _start(argv, cwd, env, stdout=captured if capture else log, stderr=log)
-                _running.add(process)
+                if not tidies:
+                    _running.add(process)
             exit_code = process.wait(timeout=timeout_seconds)
-            if process not in _running:  # it was told to end: podman then ends with 0, its work undone
+            if not tidies and process not in _running:  # it was told to end: podman then ends with 0, its work undone
                 exit_code = -signal.SIGTERM
         except subprocess.TimeoutExpired:
             raise CommandTimedOut(
@@ -102,11 +110,21 @@ def _redacted(text: str) -> str:
     return _URL_CREDENTIALS.sub("***@", text)
 
 
-def end_all() -> None:
-    """End the commands that other threads wait for: an interrupt reaches the main thread alone."""
-    ending = tuple(_running)
-    _running.difference_update(ending)
-    _end_groups(ending)
+@contextmanager
+def none_running() -> Iterator[None]:
+    """End the commands that other threads wait for; while the block lasts, these threads start nothing but what tidies.
+
+    An interrupt reaches the main thread alone.
+    """
+    with _gate:
+        _closed.set()
+        ending = tuple(_running)
+        _running.difference_update(ending)
+    try:
+        _end_groups(ending)
+        yield
+    finally:
+        _closed.clear()
 
 
 def need(program: str) -> None:

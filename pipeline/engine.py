@@ -299,7 +299,7 @@ def _reap(program: str) -> None:
 def _remove(program: str, name: str) -> None:
     """Kill first: podman's `rm --force` asks politely and waits ten seconds."""
     for words in (["kill", name], ["rm", "--force", name]):
-        command.run([program, *words], timeout_seconds=_QUICK_SECONDS, accept=range(256))
+        command.run([program, *words], timeout_seconds=_QUICK_SECONDS, accept=range(256), tidies=True)
 
 
 def _container_name(wish: str) -> EngineName:
