@@ -19,6 +19,9 @@ from pipeline.spectext import read_spec
 if TYPE_CHECKING:
     from pipeline.overlay import VendorSpec
 
+# For an entry without patches in a spec without a changelog.
+_FIRST_DAY = date(1970, 1, 1)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Patch:
@@ -73,7 +76,7 @@ def _day(vendor: str, tree: PatchedTree) -> date:
     """
     written = [datetime.fromtimestamp(patch.date_seconds, timezone.utc).date() for patch in tree.patches]
     vendors = changelog.newest(vendor)
-    return max([*written, *([vendors] if vendors else [])])
+    return max([*written, *([vendors] if vendors else [])], default=_FIRST_DAY)
 
 
 def _render(spec: VendorSpec, tree: PatchedTree, reservation: Reservation, day: date, context: JobContext) -> str:

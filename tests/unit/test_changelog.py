@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from datetime import date, datetime, timezone
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.changelog import entry, midnight
+from pipeline.changelog import entry, midnight, newest
 from pipeline.model import Evr
 
 EVR = Evr(version="4.16.30", release="0.el6.label.904")
@@ -42,3 +43,20 @@ def test_a_day_begins_before_anything_that_is_built_on_it(now):
     """Noon would be in the future half of the day, and rpm clamps what is newer only."""
     seconds = now.replace(tzinfo=timezone.utc).timestamp()
     assert seconds - 24 * 3600 < midnight(now.date()) <= seconds
+
+
+@pytest.mark.parametrize(
+    ("spec", "day"),
+    [
+        ("%changelog\n* Mon Nov 02 2015 A <a@b> - 1\n- x\n", date(2015, 11, 2)),
+        ("%changelog\n* Mon Nov  2 2015 A <a@b> - 1\n", date(2015, 11, 2)),
+        ("%changelog\n* Sat Oct 31 2015 A\n\n* Mon Nov 02 2015 A\n", date(2015, 11, 2)),
+        ("* Mon Nov 02 2015 A\n%changelog\n", None),
+        ("%changelog\n* Mon Non 02 2015 A\n* Tue Nov 31 2015 A\n- on Mon Nov 02 2015\n", None),
+        ("%changelog\n* Tue Nov 31 2015 A\n* Mon Jan 05 2015 A\n", date(2015, 1, 5)),
+        ("%description\n%changelogs\n* Mon Nov 02 2015 A\n", None),
+        ("", None),
+    ],
+)
+def test_the_newest_entry_is_the_newest_that_can_be_read(spec, day):
+    assert newest(spec) == day

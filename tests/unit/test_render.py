@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The render stage: the release's number, the template and its errors, and what is written."""
+"""The render stage: the template and its errors, the day of the entry, and what is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from pipeline.context import JobContext
-from pipeline.errors import PublishError, SettingsError
+from pipeline.errors import SettingsError
 from pipeline.files import file_record, tree_record
-from pipeline.model import AppliedPatch, Evr, MirrorState, PatchedTree, PublishedRpm, RenderedSpec
+from pipeline.model import AppliedPatch, Evr, PatchedTree, RenderedSpec, Reservation
 from pipeline.stages import render
+from tests.conftest import SPEC
 
 TEMPLATE = """\
 {# ours #}
@@ -31,26 +34,21 @@ Patch{{ patch.number }}: {{ patch.file_name }}
 """
 
 
-@pytest.fixture
-def published(monkeypatch) -> list[str]:
-    """The releases that the mirror holds; tests add to it."""
-    releases: list[str] = []
-
-    def read_state(*_: object, **__: object) -> MirrorState:
-        packages = [
-            PublishedRpm(name="vdsm", evr=Evr(version="4.16.30", release=release), arch="x86_64", href=f"{release}.rpm",
-                         size_bytes=1, sha256="0" * 64)
-            for release in releases
-        ]  # fmt: skip
-        return MirrorState(destination="mirror", packages=tuple(packages))
-
-    monkeypatch.setattr("pipeline.stages.render.mirror.read_state", read_state)
-    return releases
+def seconds(day: str) -> int:
+    """Nearly the end of a day in UTC."""
+    return int(datetime.fromisoformat(f"{day}T23:59:00+00:00").timestamp())
 
 
 @pytest.fixture
-def context(make_context, published) -> JobContext:
+def context(make_context) -> JobContext:
     return make_context()
+
+
+@pytest.fixture
+def reservation() -> Reservation:
+    return Reservation(
+        number=907, evr=Evr(version="4.16.30", release="0.demo.label.907"), input_sha256="0" * 64, inputs=()
+    )
 
 
 @pytest.fixture
@@ -71,8 +69,8 @@ def tree(make_srpm, settings) -> PatchedTree:
     folder = settings.out_path / "demo/vdsm/tree"
     patches = tuple(
         AppliedPatch(file=file_record(folder / "series" / name, settings.out_path), subject=subject, author="A <a@b>",
-                     state="clean", offset_lines=0, touched=("f",))
-        for name, subject in (("1.patch", "vm: first"), ("2.patch", "vm: 100% second"))
+                     state="clean", offset_lines=0, touched=("f",), date_seconds=seconds(day))
+        for name, subject, day in (("1.patch", "vm: first", "2015-12-03"), ("2.patch", "vm: 100% second", "2015-12-02"))
     )  # fmt: skip
     return PatchedTree(
         srpm=srpm,
@@ -84,8 +82,8 @@ def tree(make_srpm, settings) -> PatchedTree:
 
 
 @pytest.fixture
-def run(tree, context, template_path) -> Callable[[], RenderedSpec]:
-    return lambda: render.run(tree, context=context)
+def run(tree, reservation, context, template_path) -> Callable[[], RenderedSpec]:
+    return lambda: render.run(tree, reservation, context=context)
 
 
 @pytest.fixture
@@ -99,119 +97,95 @@ def refusal(run) -> Callable[[], SettingsError]:
     return run_stage
 
 
-def test_the_spec_has_release_patches_and_changelog_and_its_diff_shows_them(run, settings):
+def test_the_spec_has_release_patches_and_changelog_and_its_diff_shows_them(run, settings, reservation):
     rendered = run()
-    today = datetime.now(timezone.utc)
-    assert str(rendered.evr) == "4.16.30-0.demo.label.904"
-    assert rendered.number == 904
+    assert str(rendered.evr) == "4.16.30-0.demo.label.907"
+    assert rendered.reservation == reservation
     diff = (settings.out_path / rendered.diff.path).read_text()
     assert [line for line in diff.splitlines() if line[0] in "+-"] == [
         "--- vendor/vdsm.spec",
         "+++ ours/vdsm.spec",
         "-Release: 0%{?dist}%{?extra_release}",
-        "+Release: 0%{?dist}%{?extra_release}.label.904",
+        "+Release: 0%{?dist}%{?extra_release}.label.907",
         "+Patch0:  1.patch",
         "+Patch1:  2.patch",
         "+%patch -P0 -p1",
         "+%patch -P1 -p1",
-        f"+* {today:%a %b %d %Y} A Packager <packager@example.org> - 4.16.30-0.demo.label.904",
+        "+* Thu Dec 03 2015 A Packager <packager@example.org> - 4.16.30-0.demo.label.907",
         "+- vm: first",
         "+- vm: 100%% second",
         "+",
     ]
-    assert rendered.spec.path == Path("demo/vdsm/releases/904/vdsm.spec")
+    assert rendered.spec.path == Path("demo/vdsm/releases/907/vdsm.spec")
 
 
-def test_the_shipped_template_gives_the_same(run, template_path, root_dir, settings):
+def test_the_shipped_template_gives_the_same_and_says_which_patches_are_in(
+    run, tree, template_path, root_dir, settings
+):
     ours = (settings.out_path / run().spec.path).read_text()
     template_path.write_text((root_dir / "specs/vdsm/vdsm.spec.j2").read_text())
-    again = (settings.out_path / run().spec.path).read_text()
-    assert again == ours.replace("label.904", "label.905")
+    shipped = (settings.out_path / run().spec.path).read_text().splitlines()
+    provided = [line for line in shipped if line.startswith("Provides:")]
+    first, second = (patch.file.sha256[:12] for patch in tree.patches)
+    assert [line.split(maxsplit=1)[1] for line in provided] == [
+        f"patch(vdsm-vm-first) = {first}", f"patch(vdsm-vm-100-second) = {second}"
+    ]  # fmt: skip
+    assert [line for line in shipped if line not in provided] == ours.splitlines()
 
 
+def test_the_same_input_gives_the_same_record(run):
+    assert run() == run()
+
+
+@pytest.fixture(params=["UTC", "Pacific/Kiritimati", "Pacific/Midway"])
+def _zone(request, monkeypatch) -> Iterator[None]:
+    """A time zone of the machine, in some of which it is another day."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_zone")
 @pytest.mark.parametrize(
-    ("on_mirror", "number"),
+    ("vendors", "patches", "day"),
     [
-        ([], 904),
-        (["0.demo.label.12"], 904),
-        (["0.demo.label.904"], 905),
-        (["0.demo.label.1999", "0.demo.label.999", "0.demo"], 2000),
-        (["0.demo.other.5000"], 5001),
-        (["0.el6.label.6000", "0.demo.label.904"], 6001),
-        (["0.demo.label.5000.1", "0.demo.5000.el6", "0.demo"], 904),
+        (["Sun Nov 22 2015"], ["2015-11-20", "2015-11-21"], "Sun Nov 22 2015"),
+        (["Sun Nov 22 2015"], ["2015-12-25", "2015-11-21"], "Fri Dec 25 2015"),
+        (["Mon Jan 05 2015", "Sun Nov 22 2015", "Sat Jan 31 2015"], ["2014-01-01"], "Sun Nov 22 2015"),
+        (["Sun Nov 22 2015"], [], "Sun Nov 22 2015"),
+        ([], ["2015-12-25"], "Fri Dec 25 2015"),
+        ([], [], "Thu Jan 01 1970"),
+        (["Xxx Yyy 77 2015"], ["2015-12-25"], "Fri Dec 25 2015"),
     ],
 )
-def test_the_number_is_above_all_of_ours_on_the_mirror_whatever_their_label_and_at_least_the_floor(
-    run, published, on_mirror, number
+def test_the_day_is_the_newest_of_the_vendor_s_entries_and_of_the_patches_and_no_clock_is_asked(
+    tree, reservation, context, template_path, make_srpm, settings, vendors, patches, day
 ):
-    published += on_mirror
-    assert run().number == number
+    entries = "\n\n".join(f"* {stamp} Vendor <v@example.org> - 4.16.30-0\n- x" for stamp in vendors)
+    make_srpm(SPEC.partition("* Sun Nov 22")[0] + entries)
+    dated = tuple(replace(tree.patches[0], date_seconds=seconds(each)) for each in patches)
+    rendered = render.run(replace(tree, patches=dated), reservation, context=context)
+    text = (settings.out_path / rendered.spec.path).read_text()
+    stamps = re.findall(r"^\* (\w+ \w+ \d+ \d+) A Packager", text, re.MULTILINE)
+    assert stamps == [day]
+    midnight = datetime.strptime(f"{day} +0000", "%a %b %d %Y %z")
+    assert rendered.source_date_epoch == midnight.timestamp()
 
 
-def test_the_number_is_above_all_that_were_given_out_here(run, published, settings):
-    assert [run().number, run().number] == [904, 905]
-    (settings.out_path / "demo/vdsm/releases/1500").mkdir()
-    (settings.out_path / "demo/vdsm/releases/.vdsm.spec.tmp").mkdir()
-    published.append("0.demo.label.1200")
-    assert run().number == 1501
+def test_the_epoch_of_a_reservation_is_in_the_changelog(tree, reservation, context, template_path, settings):
+    second = replace(reservation, evr=replace(reservation.evr, epoch=2))
+    text = (settings.out_path / render.run(tree, second, context=context).spec.path).read_text()
+    assert " - 2:4.16.30-0.demo.label.907\n" in text
 
 
-def test_patches_are_numbered_behind_the_vendor_s_own(tree, context, template_path, make_srpm, settings):
+def test_patches_are_numbered_behind_the_vendor_s_own(tree, reservation, context, template_path, make_srpm, settings):
     spec = (settings.out_path / tree.srpm.spec.path).read_text()
     make_srpm(spec.replace("Source0:", "Patch7: vendor.patch\nSource0:"))
-    text = (settings.out_path / render.run(tree, context=context).spec.path).read_text()
+    text = (settings.out_path / render.run(tree, reservation, context=context).spec.path).read_text()
     assert "Patch8:  1.patch\nPatch9:  2.patch\n" in text
     assert "%patch -P8 -p1\n%patch -P9 -p1\n" in text
-
-
-def test_a_number_on_the_mirror_above_all_of_ours_here_is_an_input_until_it_is_beaten(tree, context, run, published):
-    def higher() -> str:
-        return render.inputs(tree, context=context)["higher number on the mirror"]
-
-    assert higher() == "none"
-    published.append("0.demo.other.12")
-    assert higher() == "12"
-    assert run().number == 904
-    assert higher() == "none"
-    published += ["0.demo.label.904", "0.demo"]
-    assert higher() == "none"
-    published += ["0.demo.label.1200", "0.demo.label.1100"]
-    assert higher() == "1200"
-    assert run().number == 1201
-    assert higher() == "none"
-
-
-def test_the_release_that_is_foreseen_is_the_one_that_is_made_and_nothing_is_given_out(
-    tree, context, run, published, settings
-):
-    published.append("0.demo.label.1200")
-    first = [render.foresee(tree.srpm, context=context) for _ in range(2)]
-    assert not (settings.out_path / "demo/vdsm/releases").exists()
-    assert [run().evr, run().evr] == [first[0], Evr(version="4.16.30", release="0.demo.label.1202")]
-    assert first[1] == Evr(version="4.16.30", release="0.demo.label.1201")
-
-
-def test_a_foreseen_release_keeps_the_epoch_and_has_the_macros_of_its_target(tree, make_context, published):
-    srpm = replace(tree.srpm, evr=replace(tree.srpm.evr, epoch=2))
-    assert str(render.foresee(srpm, context=make_context(target="el6"))) == "2:4.16.30-0.el6.label.904"
-
-
-def test_the_demo_is_refused_for_a_mirror_elsewhere_before_that_is_asked(
-    tree, context, template_path, monkeypatch, settings
-):
-    def read_state(*_: object, **__: object) -> MirrorState:
-        raise AssertionError("the mirror was asked")
-
-    monkeypatch.setattr("pipeline.stages.render.mirror.read_state", read_state)
-    remote = replace(context, settings=settings.model_copy(update={"mirror_override": "host:/srv"}))
-    with pytest.raises(PublishError, match="^vdsm-4.16.30-0.demo.src is made from the demo, and host:/srv/demo is not"):
-        render.inputs(tree, context=remote)
-
-
-def test_what_is_no_demo_may_go_to_a_mirror_elsewhere(tree, context, template_path, settings):
-    remote = replace(context, settings=settings.model_copy(update={"mirror_override": "host:/srv"}))
-    real = replace(tree, srpm=replace(tree.srpm, demo=False))
-    assert render.inputs(real, context=remote)["higher number on the mirror"] == "none"
 
 
 def test_a_name_that_the_template_does_not_know_is_told_with_its_line(refusal, template_path):
@@ -257,23 +231,17 @@ def test_a_refused_template_leaves_nothing_behind(refusal, template_path, settin
     assert not (settings.out_path / "demo/vdsm/releases").exists()
 
 
-def test_a_release_with_a_macro_that_no_rpm_would_expand_is_told(refusal, tree, make_srpm, settings):
-    spec = (settings.out_path / tree.srpm.spec.path).read_text()
-    make_srpm(spec.replace("0%{?dist}%{?extra_release}", "0%{?dist}%{their_macro}"))
-    assert "their_macro" in refusal().message
-
-
-def test_the_inputs_see_template_and_settings_but_not_the_numbers_taken(
-    tree, make_context, template_path, published, run
-):
-    def inputs(target: str = "demo") -> dict[str, str]:
-        return render.inputs(tree, context=make_context(target=target))
+def test_the_inputs_are_template_and_settings_alone(tree, reservation, make_context, template_path, settings):
+    def inputs(**change: str) -> dict[str, str]:
+        context = make_context()
+        package = context.package.model_copy(update=change)
+        whole = settings.model_copy(update=change)
+        return render.inputs(tree, reservation, context=replace(context, package=package, settings=whole))
 
     first = inputs()
-    run()
-    published.append("0.demo.label.904")
-    assert inputs() == first
-    assert inputs("el6") != first
+    assert inputs(label="mabel") != first
+    assert inputs(packager="B <b@example.org>") != first
+    assert inputs(mirror_override="host:/srv") == first
     template_path.write_text(f"{TEMPLATE}\n")
     assert inputs() != first
     template_path.unlink()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,10 @@ diff --git a/vdsm/vm.py b/vdsm/vm.py
 -old
 +new
 """
+
+
+UNREADABLE_DATES = ("", "yesterday", "Mon, 31 Feb 2015 10:00:00 +0000", "Mon, 2 Nov 2015 99:00:00 +0000",
+                    "Mon, 2 Nov 99999 10:00:00 +0000", "Mon, 2 Nov 2015 10:00:00 +9999")  # fmt: skip
 
 
 @pytest.fixture
@@ -74,6 +79,20 @@ def test_a_patch_has_subject_author_files_and_digest(patches_dir, write):
     assert patch.author == "An Author <author@example.org>"
     assert patch.touched == ("vdsm/vm.py",)
     assert len(patch.sha256) == 64
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [
+        ("Mon, 2 Nov 2015 10:00:00 +0000", 1446458400),
+        ("Mon, 2 Nov 2015 10:00:00 -0500", 1446476400),
+        ("Mon, 2 Nov 2015 10:00:00 -0000", 1446458400),
+        ("Mon, 2 Nov 2015 10:00:00", 1446458400),
+    ],
+)
+def test_a_patch_has_the_time_that_it_was_written(patches_dir, write, date, seconds):
+    write("a.patch\n", a=re.sub("Date: .*", f"Date: {date}", PATCH))
+    assert read_series(patches_dir)[0].date_seconds == seconds
 
 
 def test_encoded_words_of_the_header_are_read(patches_dir, write):
@@ -144,10 +163,12 @@ def test_windows_line_ends_are_told_with_the_mend(patches_dir, write, refusal):
         ("", "Subject line"),
         (PATCH.partition("---\n")[2], "Subject line"),
         (PATCH.replace("From: An Author <author@example.org>\n", ""), "From line"),
+        (re.sub("Date: .*\n", "", PATCH), "Date line"),
+        *((re.sub("Date: .*", f"Date: {date}", PATCH), "Date line") for date in UNREADABLE_DATES),
         (PATCH.partition("---\n")[0], "changed file"),
         (b"\xff\xfe\x00" * 50, "Subject line"),
     ],
-    ids=["empty", "plain diff", "no author", "no change", "binary"],
+    ids=["empty", "plain diff", "no author", "no date", *UNREADABLE_DATES, "no change", "binary"],
 )
 def test_what_is_no_format_patch_file_is_told_with_what_it_lacks(write, refusal, content, lacking):
     write("a.patch\n", a=content)
