@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cmp_to_key
 
 from pipeline import release
 from pipeline.errors import ReleaseError
@@ -19,8 +20,9 @@ def refuse_older(new: Iterable[PublishedRpm], published: Sequence[PublishedRpm])
 
 
 def refuse(ours: Evr, rivals: Iterable[PublishedRpm]) -> None:
-    """Raises: ReleaseError naming the first rival that our release does not beat, and both in rpm's order."""
-    rival = next((rpm for rpm in rivals if release.compare(ours, rpm.evr) <= 0), None)
+    """Raises: ReleaseError naming the highest rival that our release does not beat, and both in rpm's order."""
+    unbeaten = [rpm for rpm in rivals if release.compare(ours, rpm.evr) <= 0]
+    rival = max(unbeaten, key=cmp_to_key(_compare), default=None)
     if rival is None:
         return
     order = f"rpm's order is {ours} < {rival.evr}" if release.compare(ours, rival.evr) else f"both are {ours}"
@@ -41,3 +43,7 @@ def refuse(ours: Evr, rivals: Iterable[PublishedRpm]) -> None:
 def rivals(published: Iterable[PublishedRpm], source: str, *, but: Evr | None = None) -> list[PublishedRpm]:
     """The published packages that were built from a source package of this name, except one release of it."""
     return [rpm for rpm in published if rpm.source == source and rpm.evr != but]
+
+
+def _compare(left: PublishedRpm, right: PublishedRpm) -> int:
+    return release.compare(left.evr, right.evr)

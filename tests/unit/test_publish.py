@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PublishError
+from pipeline.errors import PublishError, ReleaseError
 from pipeline.model import Evr, File, MirrorState, PublishedRpm, Repository, Tree
 from pipeline.stages import publish
 
@@ -66,3 +66,11 @@ def test_states_that_it_was_not_made_for(found: MirrorState, how: str) -> None:
         publish.refuse_other_state(REPOSITORY, found)
     assert raised.value.message == f"the mirror M changed since the repository was made: {how}"
     assert "run the same again" in raised.value.hint
+
+
+def test_what_came_to_the_mirror_meanwhile_must_be_beaten_too(make_context, monkeypatch) -> None:
+    newer = replace(NEW, evr=Evr(version="1", release="2"), href="noarch/newer.rpm")
+    monkeypatch.setattr("pipeline.mirrors.mirror.read_state", lambda *_, **__: state(CARRIED, newer))
+    monkeypatch.setattr("pipeline.stages.publish._send", lambda *_, **__: pytest.fail("something was sent"))
+    with pytest.raises(ReleaseError, match=r"rpm's order is 1-1 < 1-2"):
+        publish.run(REPOSITORY, context=make_context())

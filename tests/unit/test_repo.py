@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PublishError
+from pipeline.errors import PublishError, ReleaseError
 from pipeline.mirrors.mirror import Metadata
 from pipeline.model import BuildResult, Evr, File, MirrorState, PublishedRpm, Rpm
 from pipeline.stages import repo
@@ -61,58 +61,6 @@ def placed(*rpms: Rpm) -> tuple[PublishedRpm, ...]:
 NEW = "0.el6.label.904"
 
 
-@pytest.mark.parametrize(
-    "there",
-    [
-        built(release="0.el6.label.903"),
-        built(release="0.el6.label.99"),
-        built(release="0.el6"),
-        built(release="0.el6.abel.2000"),
-        built("vdsm-cli", "noarch", release="0.el6.label.905"),
-        built(arch="src", release="0.el6.label.905"),
-    ],
-    ids=str,
-)
-def test_a_release_that_hosts_would_upgrade_to_is_taken(there: Rpm) -> None:
-    repo.refuse_older(placed(built(release=NEW)), state(*placed(there)))
-
-
-@pytest.mark.parametrize(
-    ("there", "told"),
-    [
-        (built(release="0.el6.label.905"), "4.16.30-0.el6.label.905"),
-        (built(release="0.el6.label.1000"), "4.16.30-0.el6.label.1000"),
-        (built(release="0.el6.mabel.1"), "4.16.30-0.el6.mabel.1"),
-        (built(release="0.el6.label.905", arch="noarch"), "4.16.30-0.el6.label.905"),
-        (built(release=NEW, arch="noarch"), "4.16.30-0.el6.label.904"),
-        (built(release="0.el5", epoch=1), "1:4.16.30-0.el5"),
-    ],
-    ids=str,
-)
-def test_a_release_that_does_not_beat_all_that_are_published_is_refused(there: Rpm, told: str) -> None:
-    older = built(release="0.el6.label.1")
-    for published in ((older, there), (there, older)):
-        with pytest.raises(PublishError) as raised:
-            repo.refuse_older(placed(built("other", release=NEW), built(release=NEW)), state(*placed(*published)))
-        assert raised.value.message == (
-            f"vdsm: 4.16.30-{NEW} does not beat {told}, which the mirror has: hosts would keep that"
-        )
-        assert raised.value.exit_code == 31
-        assert "its label before its number" in raised.value.hint
-
-
-def test_source_packages_are_compared_among_themselves() -> None:
-    published = state(*placed(built(arch="src", release="0.el6.label.905"), built(release="0.el6.label.903")))
-    repo.refuse_older(placed(built(release=NEW)), published)
-    with pytest.raises(PublishError, match="does not beat 4.16.30-0.el6.label.905"):
-        repo.refuse_older(placed(built(arch="src", release=NEW)), published)
-
-
-def test_what_is_published_already_may_be_put_there_again_below_something_newer() -> None:
-    published = state(*placed(built(release=NEW), built(release="0.el6.label.905")))
-    repo.refuse_older(placed(built(release=NEW)), published)
-
-
 def test_the_stage_refuses_what_is_older_and_leaves_the_staged_repository(make_context, settings, monkeypatch) -> None:
     newer = state(*placed(built(release="0.el6.label.905")))
     monkeypatch.setattr("pipeline.stages.repo.mirror.read_metadata", lambda *_, **__: Metadata(state=newer))
@@ -121,6 +69,6 @@ def test_the_stage_refuses_what_is_older_and_leaves_the_staged_repository(make_c
     staged_path.write_text("")
     source = built(arch="src", release=NEW)
     build = BuildResult(srpm=source, rpms=(built(release=NEW),), spec=source.file)
-    with pytest.raises(PublishError, match=f"vdsm: 4.16.30-{NEW} does not beat 4.16.30-0.el6.label.905"):
+    with pytest.raises(ReleaseError, match=f"vdsm: 4.16.30-{NEW} does not beat 4.16.30-0.el6.label.905"):
         repo.run((build,), context=make_context())
     assert staged_path.exists()
