@@ -54,7 +54,7 @@ def test_help_is_quick_and_names_every_command(pipeline):
         told = pipeline("--help")
         took.append(time.monotonic() - started)
     assert told.returncode == 0
-    for name in ("plan", "image", "fetch", "patch", "render", "unit", "build", "contracts", "lint",
+    for name in ("plan", "image", "fetch", "patch", "reserve", "render", "unit", "build", "contracts", "lint",
                  "provenance", "repo", "publish", "release", "verify", "compat", "doctor"):  # fmt: skip
         assert f"\n  {name} " in told.stdout
     assert min(took) < 0.2
@@ -166,6 +166,5 @@ def test_a_dry_run_plans(pipeline):
     assert told.returncode == 0
     assert told.stderr == ""
     assert [stage["stage"] for stage in json.loads(told.stdout)["jobs"][0]["stages"]] == [
-        "image", "fetch", "patch", "render", "unit", "baseline", "build", "contracts", "lint", "repo",
-        "publish",
-    ][:4]  # fmt: skip
+        "image", "fetch", "patch", "reserve", "render"
+    ]  # fmt: skip

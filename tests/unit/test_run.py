@@ -13,6 +13,7 @@ from pipeline.errors import BuildError, PipelineError, interrupted
 from pipeline.flow import Stage
 from pipeline.model import ContractReport, Evr, Job, StageOutcome
 from pipeline.run import Run
+from pipeline.stages.reserve import Foreseen
 
 JOBS = tuple(Job(package=package, target=target) for target in ("demo", "el6") for package in ("vdsm", "other"))
 
@@ -130,16 +131,19 @@ def test_a_job_s_outcome_has_its_contracts(new_run, played):
     assert [job.contracts for job in outcome.jobs] == [report, None]
 
 
+VAIN = tuple(Evr(version="4.16.30", release=f"0.demo.label.{number}") for number in (904, 905))
+
+
 @pytest.fixture
 def foreseen(monkeypatch) -> list[object]:
-    """What the render stage was asked to foresee the release of."""
+    """What the reserve stage was asked to foresee the release of."""
     asked: list[object] = []
 
-    def foresee(srpm: object, *, context: object) -> Evr:
+    def foresee(srpm: object, *, context: object) -> Foreseen:
         asked.append(srpm)
-        return Evr(version="4.16.30", release="0.demo.label.905")
+        return Foreseen(next=VAIN[1], unpublished=VAIN[:1])
 
-    monkeypatch.setattr("pipeline.stages.render.foresee", foresee)
+    monkeypatch.setattr("pipeline.stages.reserve.foresee", foresee)
     return asked
 
 
@@ -148,6 +152,7 @@ def test_a_plan_has_the_release_that_would_be_made(new_run, played, foreseen, ma
     played.records_of["demo/vdsm"] = {"fetch": srpm}
     planned, without = new_run().plan(JOBS[:2])
     assert (planned.evr, without.evr) == ("4.16.30-0.demo.label.905", "")
+    assert (planned.unpublished, without.unpublished) == (VAIN[:1], ())
     assert foreseen == [srpm]
 
 
@@ -161,4 +166,4 @@ def test_the_wanted_stages_are_those_that_the_last_one_needs(new_run, played):
     (outcome,) = new_run("contracts").perform(JOBS[:1])
     names = [row.stage for row in outcome.jobs[0].stages]
     assert names == [name for name in flow.STAGES if name in flow.needed_for("contracts")]
-    assert names == ["image", "fetch", "patch", "render", "build", "contracts"]
+    assert names == ["image", "fetch", "patch", "reserve", "render", "build", "contracts"]
