@@ -23,3 +23,10 @@ def is_remote(location: str) -> bool:
         return not location.startswith("file://")
     head, colon, _ = location.partition(":")
     return bool(colon) and "/" not in head and not Path(location).exists()
+
+
+def located(location: str, root_dir: Path) -> str:
+    """The location, a relative path in it taken from `root_dir`: git would take it from wherever it runs."""
+    if "://" in location or is_remote(location):
+        return location
+    return str(root_dir / Path(location).expanduser())

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
-from pydantic import TypeAdapter, ValidationError
 
+from pipeline.allocation import note
 from pipeline.files import write_whole
 from pipeline.model import Reservation
 
@@ -31,8 +29,8 @@ class Book:
 
     def reservations(self) -> list[Reservation]:
         """The reservations that can be read, by number."""
-        found = (_read(self.dir / str(number) / _FILE_NAME) for number in self.numbers())
-        return [reservation for reservation in found if reservation is not None]
+        found = ((number, self._read(number)) for number in self.numbers())
+        return [each for number, each in found if each is not None and each.number == number]
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -45,17 +43,10 @@ class Book:
         return next(reversed(self.reservations()), None)
 
     def keep(self, reservation: Reservation) -> None:
-        path = self.dir / str(reservation.number) / _FILE_NAME
-        write_whole(path, json.dumps(_ADAPTER.dump_python(reservation, mode="json"), indent=1) + "\n")
+        write_whole(self.dir / str(reservation.number) / _FILE_NAME, note.write(reservation))
 
-
-def _read(path: Path) -> Reservation | None:
-    """The reservation in a file; `None` for one that is missing, cut short or edited into something else."""
-    try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-        return _ADAPTER.validate_python(document)
-    except (OSError, ValueError, ValidationError, RecursionError):
-        return None
-
-
-_ADAPTER = TypeAdapter(Reservation)
+    def _read(self, number: int) -> Reservation | None:
+        try:
+            return note.read((self.dir / str(number) / _FILE_NAME).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # missing, or no text
+            return None

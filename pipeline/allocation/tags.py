@@ -9,38 +9,40 @@ from any clone, shallow ones and tarballs too.
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from pipeline import command, release
-from pipeline.errors import CommandFailed, CommandTimedOut, NetworkError, PipelineError, ReleaseError
+from pipeline.allocation import note
+from pipeline.errors import CommandFailed, CommandTimedOut, NetworkError, ReleaseError
 from pipeline.gitenv import UNATTENDED, is_remote
 from pipeline.model import Reservation
-from pipeline.progress import Progress
 from pipeline.sources.address import redacted
 
 _TIMEOUT_SECONDS = 120
+_PUSHES = 8
 # The empty commit is the same object for all who make it.
-_EPOCH = "2000-01-01T00:00:00+0000"
+_NOBODY = "releases <releases@localhost> 946684800 +0000"
 # What a server says when two pushes meet; nothing is wrong with either.
-_MET = ("already exists", "cannot lock ref", "failed to update ref", "Unable to create", "reference already exists")
-_ADAPTER = TypeAdapter(Reservation)
+_MET = ("cannot lock ref", "failed to update ref", "Unable to create")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Taken:
-    """What the remote knows: every number that was given out, and those reservations that can be read."""
+    """What the remote knows: all numbers that were given out, and those reservations that can be read.
+
+    `strange` are tags among them that end in no number of ours.
+    """
 
     numbers: tuple[int, ...] = ()
     reservations: tuple[Reservation, ...] = ()
+    strange: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,10 +53,9 @@ class Tags:
     prefix: str
     tagger: str
     offline: bool
-    progress: Progress = field(compare=False)
 
     def read(self) -> Taken:
-        """What is on the remote now. Raises: NetworkError, ReleaseError."""
+        """What is on the remote now. Raises: NetworkError."""
         if not self.remote:
             return Taken()
         with self._repository() as folder:
@@ -62,27 +63,37 @@ class Tags:
             return self._taken(folder)
 
     def take(self, reservation: Reservation) -> Reservation | None:
-        """The reservation, which the remote now has under its tag; `None` when somebody else was quicker.
+        """The reservation, which the remote now has under its tag; `None` when the tag is there already.
 
+        It may be our own, if the answer to a push was lost: a new look says whose it is.
         Raises: NetworkError, ReleaseError when the remote takes no tags.
         """
         if not self.remote:
             return reservation
-        taken = replace(reservation, remote=redacted(self.remote), tag=f"{self.prefix}{_evr_in_a_tag(reservation)}")
+        taken = replace(reservation, remote=redacted(self.remote), tag=self._name(reservation))
         with self._repository() as folder:
             ours = self._make_tag(folder, taken)
-            pushed = self._git(folder, "push", "--porcelain", "--", self.remote, f"refs/tags/{taken.tag}")
-            if pushed.exit_code == 0:
-                return taken
-            # An answer may be lost on its way: what the remote has is what counts.
-            self._fetch(folder)
-            there = self._git(folder, "rev-parse", "--verify", "--quiet", f"refs/remote/{taken.tag}").stdout.strip()
-            if there == ours:
-                return taken
-            if not there and not any(word in pushed.stdout for word in _MET):
-                raise self._refused(pushed.stdout)
-        time.sleep(random.uniform(0.01, 0.1))
-        return None
+            for _ in range(_PUSHES):
+                pushed = self._git(folder, "push", "--porcelain", "--", self.remote, f"{ours}:refs/tags/{taken.tag}")
+                if pushed.exit_code == 0:
+                    return taken
+                self._fetch(folder)
+                if self._git(folder, "for-each-ref", f"refs/remote/{taken.tag}").stdout:
+                    time.sleep(random.uniform(0, 0.8))  # so that those who wait do not meet again
+                    return None
+                if "rejected" in pushed.stdout and not any(words in pushed.stdout for words in _MET):
+                    break
+                time.sleep(random.uniform(0.02, 0.2))
+        raise ReleaseError(
+            "releases-refused",
+            f"{redacted(self.remote)} takes no tag below {self.prefix}: {_said(pushed.stdout)}",
+            hint="allow the publisher to create tags of that name there: a right, a hook or a rule of the server"
+            " forbids it",
+        )
+
+    def _name(self, reservation: Reservation) -> str:
+        """The tag's; git forbids the colon of an epoch. Source: Debian's DEP-14, which writes it as %."""
+        return self.prefix + str(reservation.evr).replace(":", "%")
 
     @contextmanager
     def _repository(self) -> Iterator[Path]:
@@ -95,97 +106,75 @@ class Tags:
             )
         command.need("git")
         with tempfile.TemporaryDirectory(prefix="releases-") as folder:
-            self._git(Path(folder), "init", "--quiet", "--bare")
+            self._git(Path(folder), "init", "--quiet", "--bare", "--template=")
             yield Path(folder)
 
     def _fetch(self, folder: Path) -> None:
+        # A tag that somebody made by hand may have all of a project's history behind it.
         refspec = f"+refs/tags/{self.prefix}*:refs/remote/{self.prefix}*"
-        fetched = self._git(folder, "fetch", "--quiet", "--no-tags", "--", self.remote, refspec)
-        if fetched.exit_code != 0:
+        fetched = self._git(folder, "fetch", "--quiet", "--no-tags", "--depth=1", "--", self.remote, refspec)
+        # With a depth, git ends with 1 and no word where there is nothing to fetch; what goes wrong has words.
+        if fetched.exit_code != 0 and (fetched.exit_code != 1 or fetched.stdout.strip()):
             raise self._unreachable(fetched.stdout)
 
     def _taken(self, folder: Path) -> Taken:
         listing = self._git(folder, "for-each-ref", "--format=%(refname)%00%(contents)%00", "refs/remote/").stdout
         words = listing.split("\0")
-        numbers, reservations = [], []
+        numbers, reservations, strange = [], [], []
         for name, message in zip(words[0::2], words[1::2], strict=False):
             tag = name.strip().removeprefix("refs/remote/")
             number = release.number_in(tag.rpartition("-")[2])
             if number is None:
-                self.progress.warning(
-                    f"the tag {tag} on {redacted(self.remote)} ends in no number of ours: not counted"
-                )
+                strange.append(tag)
                 continue
             numbers.append(number)
-            reservation = _read(message)
-            if reservation is not None and reservation.number == number:
+            reservation = note.read(message)
+            if reservation is not None and self._name(reservation) == tag:
                 reservations.append(reservation)
-        return Taken(numbers=tuple(numbers), reservations=tuple(reservations))
+        return Taken(numbers=tuple(numbers), reservations=tuple(reservations), strange=tuple(strange))
 
     def _make_tag(self, folder: Path, reservation: Reservation) -> str:
-        """The new tag's object name; GitPython makes the objects, no program of git's needs to run."""
-        from git import Actor, Commit, Repo, TagReference  # late: it looks for the git program when it is imported
+        """The new tag's object name. Nobody's git settings matter: no key of theirs signs it, no hook sees it."""
+        from git import Repo  # late: it looks for the git program when it is imported
+        from gitdb import IStream
 
-        who = Actor._from_string(self.tagger)
         with Repo(folder) as repository:
-            empty = repository.git.hash_object("-w", "-t", "tree", "/dev/null")
-            nobody = Actor("releases", "releases@localhost")
-            commit = Commit.create_from_tree(
-                repository, empty, "Releases\n", parent_commits=[], author=nobody, committer=nobody,
-                author_date=_EPOCH, commit_date=_EPOCH,
-            )  # fmt: skip
-            document = json.dumps(_ADAPTER.dump_python(reservation, mode="json"), indent=1)
-            message = f"{reservation.evr} is reserved\n\n{document}\n"
-            identity = {"GIT_COMMITTER_NAME": str(who.name), "GIT_COMMITTER_EMAIL": str(who.email)}
-            with repository.git.custom_environment(**identity):
-                tag = TagReference.create(repository, reservation.tag, reference=commit, message=message)
-            assert tag.tag is not None
-            return str(tag.tag.hexsha)
+
+            def store(kind: str, text: str) -> str:
+                data = text.encode()
+                stored = repository.odb.store(IStream(kind, len(data), BytesIO(data)))
+                return str(stored.hexsha.decode())
+
+            tree = store("tree", "")
+            commit = store("commit", f"tree {tree}\nauthor {_NOBODY}\ncommitter {_NOBODY}\n\nReleases\n")
+            head = f"object {commit}\ntype commit\ntag {reservation.tag}\ntagger {self.tagger} {int(time.time())} +0000"
+            return store("tag", f"{head}\n\n{reservation.evr} is reserved\n\n{note.write(reservation)}")
 
     def _git(self, folder: Path, *arguments: str) -> command.CommandResult:
         """The result of git, whatever its exit code; standard error is told with standard output."""
+        # Not -C: a GIT_DIR in the environment, as a hook has it, would be stronger.
+        argv = ["git", f"--git-dir={folder}", *arguments]
         try:
-            result = command.run(
-                ["git", "-C", str(folder), *arguments], timeout_seconds=_TIMEOUT_SECONDS, env=UNATTENDED
-            )
+            return command.run(argv, timeout_seconds=_TIMEOUT_SECONDS, env=UNATTENDED)
         except CommandFailed as error:
             return command.CommandResult(argv=(), exit_code=error.command_exit_code, stdout=error.output, seconds=0.0)
         except CommandTimedOut:
             raise self._unreachable(f"it was not done within {_TIMEOUT_SECONDS} seconds") from None
-        return result
 
     def _unreachable(self, told: str) -> NetworkError:
         return NetworkError(
             "releases-unreachable",
-            f"release numbers cannot be had from {redacted(self.remote)}: {_last_word(told)}",
+            f"release numbers cannot be had from {redacted(self.remote)}: {_said(told)}",
             hint="try again later, or correct releases.remote in pipeline.toml: without the remote, two machines could"
             " give out one number",
         )
 
-    def _refused(self, told: str) -> PipelineError:
-        if "rejected" not in told:
-            return self._unreachable(told)
-        return ReleaseError(
-            "releases-refused",
-            f"{redacted(self.remote)} takes no tag below {self.prefix}: {_last_word(told)}",
-            hint="allow the publisher to create tags of that name there: a hook or a rule of the server forbids it",
-        )
 
-
-def _evr_in_a_tag(reservation: Reservation) -> str:
-    """git forbids the colon of an epoch. Source: Debian's DEP-14, which writes it as %."""
-    return str(reservation.evr).replace(":", "%")
-
-
-def _read(message: str) -> Reservation | None:
-    """The reservation in a tag's message; `None` in one that somebody wrote by hand."""
-    try:
-        return _ADAPTER.validate_python(json.loads(message[message.index("{") :]))
-    except (ValueError, ValidationError, RecursionError):
-        return None
-
-
-def _last_word(told: str) -> str:
-    lines = [line.strip() for line in redacted(told).splitlines() if line.strip() and line.strip() != "Done"]
-    chosen = [line for line in lines if "rejected" in line or line.startswith(("fatal:", "remote:"))] or lines
-    return " ".join(chosen[0].split()) if chosen else "it said nothing"
+def _said(told: str) -> str:
+    """The one line that says why: the server's own words where it has some, else git's."""
+    lines = [" ".join(line.split()) for line in redacted(told).splitlines() if line.strip() not in ("", "Done")]
+    for start in ("remote:", "fatal:", "!"):
+        for line in lines:
+            if line.startswith(start) and line != start:
+                return line
+    return lines[-1] if lines else "it said nothing"

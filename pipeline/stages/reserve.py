@@ -16,6 +16,7 @@ from pipeline.allocation.book import Book
 from pipeline.allocation.tags import Tags, Taken
 from pipeline.context import JobContext
 from pipeline.errors import ReleaseError
+from pipeline.gitenv import located
 from pipeline.inputs import difference, digest
 from pipeline.mirrors import mirror
 from pipeline.mirrors.destination import find_destination
@@ -37,15 +38,15 @@ class Foreseen:
 
 
 def inputs(tree: PatchedTree, image: Image, *, context: JobContext) -> dict[str, str]:
-    """All that decides what the packages hold, and what on the mirror stands in the way of the last release."""
+    """All that decides what the packages hold, and what stands in the way of the release that this input has."""
     if tree.srpm.demo:
         mirror.refuse_demo(tree.srpm.nevra, find_destination(context.settings, context.target_name))
-    last, state = book_of(context).last(), _mirror_state(context)
+    wanted, state = release_inputs(tree, image, context), _mirror_state(context)
+    ours = [each for each in book_of(context).reservations() if each.input_sha256 == digest(wanted)]
     return {
-        **release_inputs(tree, image, context),
-        "release_floor": str(context.package.release_floor),
-        "releases": context.settings.releases.remote,
-        "in the way on the mirror": (_obstacle(last, state, context) if last else "") or "nothing",
+        **wanted,
+        "releases": redacted(context.settings.releases.remote),
+        "in the way of the last release": (_obstacle(ours[-1], state, context) if ours else "") or "nothing",
     }
 
 
@@ -64,7 +65,9 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> Reservation:
     with book.lock():
         for _ in range(_ATTEMPTS):
             there = tags.read()
-            same = _of_the_same_input([*book.reservations(), *there.reservations], digest(wanted), state, context)
+            # The remote has the say: what the book alone knows may be somebody else's there.
+            known = [*there.reservations, *(each for each in book.reservations() if each.number not in there.numbers)]
+            same = _of_the_same_input(known, tree.srpm, digest(wanted), state, context)
             number = same.number if same else _next_number(state, book, there, context)
             wish = same or Reservation(
                 number=number,
@@ -73,9 +76,11 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> Reservation:
                 inputs=tuple(wanted.items()),
             )
             guard.refuse(wish.evr, guard.rivals(state.packages, context.job.package, but=wish.evr))
-            taken = same if same and same.tag else tags.take(wish)
+            taken = wish if wish in there.reservations else tags.take(wish)
             if taken is not None:
                 book.keep(taken)
+                for name in there.strange:
+                    context.progress.warning(f"the tag {name} on {taken.remote} ends in no number of ours: not counted")
                 return taken
     raise ReleaseError(
         "releases-race",
@@ -121,12 +126,12 @@ def book_of(context: JobContext) -> Book:
 
 def tags_of(srpm: Srpm, context: JobContext) -> Tags:
     """The remote's tags; the demo never leaves this machine, its numbers neither."""
+    remote = context.settings.releases.remote
     return Tags(
-        remote="" if srpm.demo else context.settings.releases.remote,
+        remote=located(remote, context.settings.root_dir) if remote and not srpm.demo else "",
         prefix=f"release/{context.job.package}/{context.target_name}/",
         tagger=context.settings.packager,
         offline=context.settings.offline,
-        progress=context.progress,
     )
 
 
@@ -143,12 +148,15 @@ def _evr(srpm: Srpm, number: int, context: JobContext) -> Evr:
 
 
 def _obstacle(reservation: Reservation, state: MirrorState, context: JobContext) -> str:
-    """Why the mirror cannot take this release any more; empty if it can."""
-    higher = max(_numbers_in(state), default=0)
+    """Why this release cannot be published any more; empty if it can."""
+    floor = context.package.release_floor
+    if reservation.number < floor:
+        return f"release_floor is {floor}"
+    higher = max(_numbers_on(state, context), default=0)
     if higher > reservation.number:
         return f"{higher} is published"
-    for package in state.packages:
-        if package.source == context.job.package and package.evr == reservation.evr:
+    for package in guard.rivals(state.packages, context.job.package):
+        if package.evr == reservation.evr:
             folder = "SRPMS" if package.arch == "src" else f"RPMS/{package.arch}"
             here = context.home_dir / folder / Path(package.href).name
             if here.exists() and files.sha256_of(here) != package.sha256:
@@ -157,22 +165,36 @@ def _obstacle(reservation: Reservation, state: MirrorState, context: JobContext)
 
 
 def _of_the_same_input(
-    known: Iterable[Reservation], input_sha256: str, state: MirrorState, context: JobContext
+    known: Iterable[Reservation], srpm: Srpm, input_sha256: str, state: MirrorState, context: JobContext
 ) -> Reservation | None:
-    """The highest reservation of an input that the mirror can still take."""
-    same = [each for each in known if each.input_sha256 == input_sha256 and not _obstacle(each, state, context)]
-    return max(same, key=lambda each: (each.number, bool(each.tag)), default=None)
+    """The highest reservation of an input that can still be published."""
+    same = [
+        each
+        for each in known
+        if each.input_sha256 == input_sha256
+        and not _obstacle(each, state, context)
+        and each.evr == _evr(srpm, each.number, context)
+    ]
+    return max(same, key=lambda each: each.number, default=None)
 
 
 def _next_number(state: MirrorState, book: Book, there: Taken, context: JobContext) -> int:
-    seen = [*_numbers_in(state), *book.numbers(), *there.numbers]
+    seen = [*_numbers_on(state, context), *_numbers_built(context), *book.numbers(), *there.numbers]
     return release.next_number(seen, floor=context.package.release_floor)
+
+
+def _numbers_on(state: MirrorState, context: JobContext) -> list[int]:
+    """Those that the mirror has of this package; other packages count for themselves."""
+    releases = (package.evr.release for package in guard.rivals(state.packages, context.job.package))
+    return [number for number in map(release.number_in, releases) if number is not None]
+
+
+def _numbers_built(context: JobContext) -> list[int]:
+    """Those of the source packages that lie here, whatever became of the book."""
+    names = (path.name.removesuffix(".src.rpm") for path in (context.home_dir / "SRPMS").glob("*.src.rpm"))
+    numbers = (release.number_in(name.rpartition("-")[2]) for name in names)
+    return [number for number in numbers if number is not None]
 
 
 def _mirror_state(context: JobContext) -> MirrorState:
     return mirror.read_state(context.settings, context.target_name, log_path=context.log_path)
-
-
-def _numbers_in(state: MirrorState) -> list[int]:
-    numbers = (release.number_in(package.evr.release) for package in state.packages)
-    return [number for number in numbers if number is not None]

@@ -22,7 +22,8 @@ ONLY_IN = {
     "plumbum": {"command"},
     "subprocess": {"command"},
     "jinja2": {"pictures.matrix", "stages.render"},
-    "git": {"refresh", "sources.history", "sources.upstream", "stages.patch"},
+    "git": {"allocation.tags", "refresh", "sources.history", "sources.upstream", "stages.patch"},
+    "gitdb": {"allocation.tags"},
     "requests": {"sources.download"},
     "urllib3": {"sources.download"},
     "specfile": {"overlay"},
@@ -48,7 +49,10 @@ MAY_IMPORT = {
     "files": {"command", "model"},  # cp copies trees
     "settings": {"errors", "model"},
     "progress": {"errors", "model"},
-    "ledger": {"errors", "files", "model"},
+    "inputs": set(),
+    "guard": {"errors", "model", "release"},
+    "gitenv": set(),
+    "ledger": {"errors", "files", "inputs", "model"},
     "command": {"errors", "model"},
     "engine": {"command", "errors", "marks", "model"},
     "marks": set(),
@@ -56,6 +60,8 @@ MAY_IMPORT = {
     "changetext": {"rpmdiff", "rpmheaders"},
     "flow": {"errors", "model"},
     "pictures.matrix": {"model"},
+    "allocation.note": {"inputs", "model", "release"},
+    "allocation.book": {"allocation", "allocation.note", "files", "model"},
 }
 
 
@@ -162,7 +168,7 @@ def imports_absolutely(module: Module) -> Iterator[str]:
 
 
 def imports_only_the_standard_library_if_it_is_plain(module: Module) -> Iterator[str]:
-    if module.name in ("model", "errors", "changelog", "hunks", "files"):
+    if module.name in ("model", "errors", "changelog", "hunks", "files", "guard", "inputs", "gitenv"):
         foreign = {name.split(".")[0] for name in module.imported} - {*sys.stdlib_module_names, "pipeline"}
         if foreign:
             yield f"{module.name} imports {', '.join(sorted(foreign))}"
@@ -260,6 +266,10 @@ HEADER = '# SPDX-License-Identifier: GPL-2.0-or-later\n"""What it is."""\n'
         ("settings", "from pipeline.command import run", imports_no_more_of_ours_than_it_may),
         ("progress", "from pipeline.settings import Settings", imports_no_more_of_ours_than_it_may),
         ("ledger", "from pipeline.context import JobContext", imports_no_more_of_ours_than_it_may),
+        ("guard", "from pipeline.mirrors import mirror", imports_no_more_of_ours_than_it_may),
+        ("inputs", "from pipeline.context import JobContext", imports_no_more_of_ours_than_it_may),
+        ("allocation.book", "from pipeline.context import JobContext", imports_no_more_of_ours_than_it_may),
+        ("stages.reserve", "from git import Repo", imports_only_where_they_belong),
         ("command", "from pipeline.engine import Engine", imports_no_more_of_ours_than_it_may),
         ("flow", "import pipeline.chain", imports_no_more_of_ours_than_it_may),
         ("run", "from pipeline.__main__ import main", keeps_main_to_itself),
