@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email import policy
@@ -16,7 +17,8 @@ from pipeline.errors import PatchError
 from pipeline.files import sha256_of
 
 # rpm expands a patch's name as a macro and hands it to a shell: nothing but plain letters goes in.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.patch")
+# The four digits are what a test's PATCH names.
+_NAME = re.compile(r"\d{4}-[A-Za-z0-9._+-]+\.patch", re.ASCII)
 _TAG = re.compile(r"^\[[^\]]*\]\s*")
 _OLD_FILE = re.compile(rb"^--- a/([^\t\n]+)", re.MULTILINE)
 _NEW_FILE = re.compile(rb"^\+\+\+ b/([^\t\n]+)", re.MULTILINE)
@@ -34,10 +36,16 @@ class SeriesPatch:
     touched: tuple[str, ...]
 
 
+def number_of(name: str) -> str:
+    """The four digits that a patch's file name begins with, and that tests name."""
+    return name[:4]
+
+
 def read_series(patches_dir: Path) -> tuple[SeriesPatch, ...]:
     """The patches in the order of `series`.
 
-    Raises: PatchError for a missing or unlisted file, a name rpm could run, or a patch git cannot read.
+    Raises: PatchError for no patch at all, a missing or unlisted file, a name that has no number or another's, or
+    that rpm could run, or a patch git cannot read.
     """
     series_path = patches_dir / "series"
     if not series_path.is_file():
@@ -48,6 +56,13 @@ def read_series(patches_dir: Path) -> tuple[SeriesPatch, ...]:
     for name in names:
         if names.count(name) > 1:
             raise PatchError("series-twice", f"{series_path} names {name} twice", hint="remove one of the lines")
+        same = [other for other in names if number_of(other) == number_of(name)]
+        if len(same) > 1:
+            raise PatchError(
+                "patch-number",
+                f"{' and '.join(same)} in {patches_dir} have the same number, so no test can name one of them",
+                hint="rename one of them, in the series file as well",
+            )
     unlisted = sorted({path.name for path in patches_dir.glob("*.patch")} - set(names))
     if unlisted:
         raise PatchError(
@@ -55,7 +70,19 @@ def read_series(patches_dir: Path) -> tuple[SeriesPatch, ...]:
             f"{', '.join(unlisted)} in {patches_dir} is not in its series file",
             hint=f"add a line to {series_path}, or remove the file",
         )
+    if not names:
+        raise PatchError(
+            "series-empty",
+            f"{series_path} names no patch, so there is nothing to build",
+            hint="write the patch names into it, one a line",
+        )
     return tuple(_read_patch(patches_dir / name, series_path) for name in names)
+
+
+def without(text: str, names: Container[str]) -> str:
+    """The text of a series file without the lines of these patches; all else stays, comments too."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if line.partition("#")[0].strip().partition(" ")[0] not in names)
 
 
 def _lines(series_path: Path) -> list[str]:
@@ -76,7 +103,7 @@ def _listed_name(series_path: Path, line: str) -> str:
         raise PatchError(
             "patch-name",
             f"{series_path}: '{name}' is no patch name",
-            hint="use letters, digits, '.', '_', '+' and '-', and end in .patch",
+            hint="name it NNNN-words.patch: four digits, then letters, digits, '.', '_', '+' and '-'",
         )
     return name
 

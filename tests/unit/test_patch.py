@@ -33,8 +33,8 @@ def apply(make_context, make_srpm, image, checkout_dir) -> Callable[..., Patched
     def run_stage(source: Mapping[str, str], *patches: bytes, python: str = "") -> PatchedTree:
         folder = checkout_dir / "patches" / "vdsm"
         for number, content in enumerate(patches, start=1):
-            (folder / f"{number}.patch").write_bytes(content)
-        (folder / "series").write_text("".join(f"{number}.patch\n" for number in range(1, len(patches) + 1)))
+            (folder / f"000{number}-x.patch").write_bytes(content)
+        (folder / "series").write_text("".join(f"000{number}-x.patch\n" for number in range(1, len(patches) + 1)))
 
         def prepare(call) -> str:
             assert call.argv[:2] == ("rpmbuild", "-bp")
@@ -78,7 +78,7 @@ def test_a_patch_that_fits_is_clean_and_both_trees_are_kept(apply, content, form
     assert content("patched/vdsm/vm.py") == AFTER["vdsm/vm.py"]
     assert tree.patched.fingerprint == tree_fingerprint(settings.out_path / tree.patched.path)
     assert (settings.out_path / applied.file.path).is_file()
-    assert "1.patch: clean" in told.getvalue()
+    assert "0001-x.patch: clean" in told.getvalue()
 
 
 @pytest.mark.parametrize("shift", [1, 7])
@@ -87,7 +87,7 @@ def test_a_patch_that_fits_further_down_has_its_offset(apply, content, format_pa
     (applied,) = apply(source, format_patch(BEFORE, AFTER)).patches
     assert (applied.state, applied.offset_lines) == ("offset", shift)
     assert "line twenty\n" in content("patched/vdsm/vm.py")
-    assert f"1.patch: offset {shift} line{'s' if shift > 1 else ''}" in told.getvalue()
+    assert f"0001-x.patch: offset {shift} line{'s' if shift > 1 else ''}" in told.getvalue()
 
 
 def test_a_patch_that_fits_further_up_has_its_offset_and_the_largest_counts(apply, format_patch):
@@ -148,18 +148,19 @@ def test_new_removed_and_renamed_files_are_applied(apply, content, format_patch)
         content("patched/vdsm/vm.py")
 
 
-def test_an_empty_series_leaves_the_tree_as_it_is(apply, content):
-    tree = apply(BEFORE)
-    assert tree.patches == ()
-    assert tree.steps.fingerprint
-    assert content("patched/vdsm/vm.py") == BEFORE["vdsm/vm.py"]
+def test_an_empty_series_is_refused_and_leaves_the_former_trees(apply, refusal, format_patch, settings):
+    apply(BEFORE, format_patch(BEFORE, AFTER))
+    before = tree_fingerprint(settings.out_path / "demo/vdsm/tree")
+    (settings.root_dir / "patches/vdsm/0001-x.patch").unlink()
+    assert refusal(BEFORE).reference == "series-empty"
+    assert tree_fingerprint(settings.out_path / "demo/vdsm/tree") == before
 
 
 @pytest.mark.parametrize(("near", "nearby"), [("line 17\n", "line seventeen\n"), ("line 23\n", "line  23\n")])
 def test_fuzz_is_refused_with_file_hunk_and_the_lines_that_differ(refusal, format_patch, near, nearby):
     error = refusal(changed(BEFORE, near, nearby), format_patch(BEFORE, AFTER))
     assert error.message == (
-        "1.patch does not fit vdsm/vm.py: hunk 1 of 1 (@@ -17,7 +17,7 @@ line 16)\n"
+        "0001-x.patch does not fit vdsm/vm.py: hunk 1 of 1 (@@ -17,7 +17,7 @@ line 16)\n"
         f"  (the file, from line 17)\n  -{near}  +{nearby}".rstrip("\n")
     )
     assert error.hint == "rebase the patch onto this source; fuzz is not allowed"
@@ -178,24 +179,24 @@ def test_the_hunk_that_does_not_fit_is_the_one_that_is_told(refusal, format_patc
 def test_the_second_patch_is_named_when_it_is_the_one_that_does_not_fit(refusal, format_patch):
     other = changed(BEFORE, "line 20\n", "line XX\n")
     error = refusal(BEFORE, format_patch(BEFORE, AFTER), format_patch(BEFORE, other))
-    assert error.message.startswith("2.patch does not fit vdsm/vm.py: hunk 1 of 1 ")
+    assert error.message.startswith("0002-x.patch does not fit vdsm/vm.py: hunk 1 of 1 ")
     assert "-line 20\n  +line twenty" in error.message
 
 
 def test_a_patch_that_is_reversed_or_there_already_is_told(refusal, format_patch):
     error = refusal(BEFORE, format_patch(AFTER, BEFORE))
-    assert error.message == "1.patch is in the source already, or is reversed"
+    assert error.message == "0001-x.patch is in the source already, or is reversed"
     assert refusal(AFTER, format_patch(BEFORE, AFTER)).message == error.message
 
 
 def test_a_patch_for_another_file_is_told_with_the_file(refusal, format_patch):
     error = refusal({"other.py": "x\n"}, format_patch(BEFORE, AFTER))
-    assert error.message == "1.patch is for vdsm/vm.py, which the source does not have"
+    assert error.message == "0001-x.patch is for vdsm/vm.py, which the source does not have"
 
 
 def test_a_source_with_windows_line_ends_does_not_fit(refusal, format_patch):
     error = refusal({"vdsm/vm.py": BEFORE["vdsm/vm.py"].replace("\n", "\r\n")}, format_patch(BEFORE, AFTER))
-    assert error.message.startswith("1.patch does not fit vdsm/vm.py: hunk 1 of 1")
+    assert error.message.startswith("0001-x.patch does not fit vdsm/vm.py: hunk 1 of 1")
 
 
 @pytest.mark.parametrize("name", ["../outside.py", "/tmp/outside.py"])
@@ -212,7 +213,7 @@ def test_a_patch_through_a_link_out_of_the_source_is_refused(refusal, format_pat
     link = format_patch(BEFORE, {**BEFORE, "link": str(outside)}).replace(b"mode 100644", b"mode 120000", 1)
     link = link.replace(f"+{outside}\n".encode(), f"+{outside}\n\\ No newline at end of file\n".encode())
     error = refusal(BEFORE, link, format_patch(BEFORE, {**BEFORE, "link/new.py": "x\n"}))
-    assert error.message.startswith("2.patch ")
+    assert error.message.startswith("0002-x.patch ")
     assert list(outside.iterdir()) == []
 
 
@@ -316,7 +317,7 @@ def test_a_git_directory_in_the_environment_does_not_matter(apply, content, form
 
 
 def test_several_folders_from_prep_are_an_error(make_context, make_srpm, image, checkout_dir):
-    (checkout_dir / "patches" / "vdsm" / "series").write_text("")
+    (checkout_dir / "patches" / "vdsm" / "series").write_text("0001-x.patch\n")
 
     def prepare(call) -> str:
         for name in ("one", "two"):
@@ -328,25 +329,27 @@ def test_several_folders_from_prep_are_an_error(make_context, make_srpm, image, 
 
 
 def test_the_folder_that_newer_rpm_puts_between_is_looked_through(
-    make_context, make_srpm, image, checkout_dir, content
+    make_context, make_srpm, image, checkout_dir, content, format_patch
 ):
-    (checkout_dir / "patches" / "vdsm" / "series").write_text("")
+    folder = checkout_dir / "patches" / "vdsm"
+    (folder / "series").write_text("0001-x.patch\n")
+    (folder / "0001-x.patch").write_bytes(format_patch({"a": "a\n"}, {"a": "b\n"}))
 
     def prepare(call) -> str:
         for name in ("vdsm-4.16.30", "SPECPARTS"):
             (call.workspace.dir / "BUILD" / "vdsm-4.16.30-build" / name).mkdir(parents=True)
-        (call.workspace.dir / "BUILD/vdsm-4.16.30-build/vdsm-4.16.30/a").write_text("a")
+        (call.workspace.dir / "BUILD/vdsm-4.16.30-build/vdsm-4.16.30/a").write_text("a\n")
         return ""
 
     patch.run(make_srpm(), image, context=make_context(prepare))
-    assert content("patched/a") == "a"
+    assert content("patched/a") == "b\n"
 
 
 def test_the_inputs_see_every_patch_their_order_and_the_macros(
     make_context, make_srpm, image, checkout_dir, format_patch
 ):
     folder: Path = checkout_dir / "patches" / "vdsm"
-    for name in ("a", "b"):
+    for name in ("0001-a", "0002-b"):
         (folder / f"{name}.patch").write_bytes(format_patch(BEFORE, AFTER))
     srpm = make_srpm()
 
@@ -354,9 +357,9 @@ def test_the_inputs_see_every_patch_their_order_and_the_macros(
         (folder / "series").write_text(series)
         return patch.inputs(srpm, image, context=make_context(target=target))
 
-    first = inputs("a.patch\nb.patch\n")
-    assert first == inputs("# a comment\na.patch\nb.patch\n")
-    assert first != inputs("b.patch\na.patch\n")
-    assert first != inputs("a.patch\nb.patch\n", target="el6")
-    (folder / "b.patch").write_bytes(format_patch(BEFORE, AFTER, "another subject"))
-    assert first != inputs("a.patch\nb.patch\n")
+    first = inputs("0001-a.patch\n0002-b.patch\n")
+    assert first == inputs("# a comment\n0001-a.patch\n0002-b.patch\n")
+    assert first != inputs("0002-b.patch\n0001-a.patch\n")
+    assert first != inputs("0001-a.patch\n0002-b.patch\n", target="el6")
+    (folder / "0002-b.patch").write_bytes(format_patch(BEFORE, AFTER, "another subject"))
+    assert first != inputs("0001-a.patch\n0002-b.patch\n")

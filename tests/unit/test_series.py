@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PatchError
-from pipeline.series import read_series
+from pipeline.series import read_series, without
 
 PATCH = """\
 From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001
@@ -48,7 +48,7 @@ def write(patches_dir: Path) -> Callable[..., None]:
         (patches_dir / "series").write_text(series)
         for name, content in patches.items():
             data = content if isinstance(content, bytes) else content.encode()
-            (patches_dir / f"{name}.patch").write_bytes(data)
+            (patches_dir / f"000{'abc'.index(name) + 1}-{name}.patch").write_bytes(data)
 
     return write_all
 
@@ -68,12 +68,12 @@ def refusal(patches_dir: Path) -> Callable[[], PatchError]:
 
 
 def test_patches_come_in_the_order_of_the_series_without_comments_and_empty_lines(patches_dir, write):
-    write("# ours\n\nb.patch\na.patch -p1 # the other\n   \n", a=PATCH, b=PATCH)
-    assert [patch.path.name for patch in read_series(patches_dir)] == ["b.patch", "a.patch"]
+    write("# ours\n\n0002-b.patch\n0001-a.patch -p1 # the other\n   \n", a=PATCH, b=PATCH)
+    assert [patch.path.name for patch in read_series(patches_dir)] == ["0002-b.patch", "0001-a.patch"]
 
 
 def test_a_patch_has_subject_author_files_and_digest(patches_dir, write):
-    write("a.patch\n", a=PATCH)
+    write("0001-a.patch\n", a=PATCH)
     (patch,) = read_series(patches_dir)
     assert patch.subject == "vm: act on console disconnect"
     assert patch.author == "An Author <author@example.org>"
@@ -96,19 +96,33 @@ def test_a_patch_has_the_time_that_it_was_written(patches_dir, write, date, seco
 
 
 def test_encoded_words_of_the_header_are_read(patches_dir, write):
-    write("a.patch\n", a=PATCH.replace("An Author", "=?UTF-8?q?J=C3=BCrgen?="))
+    write("0001-a.patch\n", a=PATCH.replace("An Author", "=?UTF-8?q?J=C3=BCrgen?="))
     assert read_series(patches_dir)[0].author == "Jürgen <author@example.org>"
 
 
 def test_files_that_are_new_or_have_spaces_are_touched(patches_dir, write, format_patch):
     tree = {"a file.py": "old\n", "gone.py": "old\n"}
-    write("a.patch\n", a=format_patch(tree, {"a file.py": "new\n", "new dir/new.py": "new\n"}))
+    write("0001-a.patch\n", a=format_patch(tree, {"a file.py": "new\n", "new dir/new.py": "new\n"}))
     assert set(read_series(patches_dir)[0].touched) == {"a file.py", "gone.py", "new dir/new.py"}
 
 
-def test_an_empty_series_has_no_patches(patches_dir, write):
+def test_an_empty_series_is_refused(patches_dir, write, refusal):
     write("# nothing yet\n")
-    assert read_series(patches_dir) == ()
+    assert refusal().message == f"{patches_dir / 'series'} names no patch, so there is nothing to build"
+
+
+def test_two_patches_of_one_number_are_refused(patches_dir, write, refusal):
+    write("0001-a.patch\n0001-x.patch\n", a=PATCH)
+    (patches_dir / "0001-x.patch").write_text(PATCH)
+    assert refusal().message == (
+        f"0001-a.patch and 0001-x.patch in {patches_dir} have the same number, so no test can name one of them"
+    )
+
+
+def test_lines_of_patches_that_go_are_taken_out_and_nothing_else():
+    text = "# ours\n0001-a.patch\n\n0002-b.patch -p1 # why\n# 0001-a.patch was first\n"
+    assert without(text, {"0002-b.patch"}) == text.replace("0002-b.patch -p1 # why\n", "")
+    assert without(text, {}) == text
 
 
 def test_a_missing_series_is_named(patches_dir, refusal):
@@ -116,31 +130,32 @@ def test_a_missing_series_is_named(patches_dir, refusal):
 
 
 def test_a_listed_file_that_is_missing_is_named(patches_dir, write, refusal):
-    write("a.patch\nb.patch\n", a=PATCH)
-    assert refusal().message == f"{patches_dir / 'series'} names b.patch, which is not there"
+    write("0001-a.patch\n0002-b.patch\n", a=PATCH)
+    assert refusal().message == f"{patches_dir / 'series'} names 0002-b.patch, which is not there"
 
 
 def test_a_file_that_is_not_listed_is_named(patches_dir, write, refusal):
-    write("a.patch\n# b.patch\n", a=PATCH, b=PATCH)
-    assert refusal().message == f"b.patch in {patches_dir} is not in its series file"
+    write("0001-a.patch\n# 0002-b.patch\n", a=PATCH, b=PATCH)
+    assert refusal().message == f"0002-b.patch in {patches_dir} is not in its series file"
 
 
 def test_a_file_that_is_listed_twice_is_named(patches_dir, write, refusal):
-    write("a.patch\na.patch\n", a=PATCH)
-    assert refusal().message == f"{patches_dir / 'series'} names a.patch twice"
+    write("0001-a.patch\n0001-a.patch\n", a=PATCH)
+    assert refusal().message == f"{patches_dir / 'series'} names 0001-a.patch twice"
 
 
 @pytest.mark.parametrize("option", ["-p0", "-p2", "-R", "-p1 -R"])
 def test_an_option_other_than_p1_is_refused(write, refusal, option):
-    write(f"a.patch {option}\n", a=PATCH)
+    write(f"0001-a.patch {option}\n", a=PATCH)
     assert refusal().reference == "series-option"
     assert f"asks for {option}; patches are applied with -p1" in refusal().message
 
 
 @pytest.mark.parametrize(
     "name",
-    ["a$(touch X).patch", "a$(id).patch", "a`id`.patch", "%{lua:x}.patch", "a;id.patch", "../a.patch", "/etc/a.patch",
-     "sub/a.patch", ".a.patch", "-a.patch", "a.diff", "a.patch.gz", "ä.patch", ".patch", "a\\b.patch"],
+    ["0001-a$(touch X).patch", "0001-a$(id).patch", "0001-a`id`.patch", "%{lua:x}.patch", "0001-a;id.patch", "../a.patch", "/etc/a.patch",
+     "sub/0001-a.patch", ".a.patch", "-a.patch", "0001-a.diff", "0001-a.patch.gz", "0001-ä.patch", ".patch", "a.patch", "1-a.patch", "00001-a.patch", "0001.patch", "0001-.patch",
+     "٠٠٠١-a.patch", "0001-a\\b.patch"],
 )  # fmt: skip
 def test_a_name_that_rpm_or_a_shell_could_run_is_refused_before_anything_reads_it(
     patches_dir, write, refusal, name, monkeypatch
@@ -152,9 +167,9 @@ def test_a_name_that_rpm_or_a_shell_could_run_is_refused_before_anything_reads_i
 
 
 def test_windows_line_ends_are_told_with_the_mend(patches_dir, write, refusal):
-    write("a.patch\n", a=PATCH.replace("\n", "\r\n"))
-    assert refusal().message.startswith("a.patch has Windows line ends (CRLF)")
-    assert refusal().hint == f"convert it: sed -i 's/\\r$//' {patches_dir / 'a.patch'}"
+    write("0001-a.patch\n", a=PATCH.replace("\n", "\r\n"))
+    assert refusal().message.startswith("0001-a.patch has Windows line ends (CRLF)")
+    assert refusal().hint == f"convert it: sed -i 's/\\r$//' {patches_dir / '0001-a.patch'}"
 
 
 @pytest.mark.parametrize(
@@ -171,10 +186,10 @@ def test_windows_line_ends_are_told_with_the_mend(patches_dir, write, refusal):
     ids=["empty", "plain diff", "no author", "no date", *UNREADABLE_DATES, "no change", "binary"],
 )
 def test_what_is_no_format_patch_file_is_told_with_what_it_lacks(write, refusal, content, lacking):
-    write("a.patch\n", a=content)
-    assert refusal().message == f"a.patch is not a git format-patch file: it has no {lacking}"
+    write("0001-a.patch\n", a=content)
+    assert refusal().message == f"0001-a.patch is not a git format-patch file: it has no {lacking}"
 
 
 def test_a_file_name_that_is_not_utf_8_is_no_traceback(patches_dir, write):
-    write("a.patch\n", a=PATCH.encode().replace(b"vdsm/vm.py", b"vdsm/\xff.py"))
+    write("0001-a.patch\n", a=PATCH.encode().replace(b"vdsm/vm.py", b"vdsm/\xff.py"))
     assert read_series(patches_dir)[0].touched == ("vdsm/\ufffd.py",)
