@@ -164,23 +164,39 @@ def compat(source: str | None, **flags: Any) -> None:
 
 @main.command(help="Rebase the series onto another tag of upstream's; stops at a conflict, and goes on.")
 @click.option("--continue", "go_on", is_flag=True, help="Go on behind a conflict that you resolved.")
+@click.option("--skip", is_flag=True, help="Leave the patch that it stopped at out of the series, and go on.")
 @click.option("--abort", is_flag=True, help="Give it up; the series is as it was.")
 @_flags
-def refresh(go_on: bool, abort: bool, **flags: Any) -> None:
+def refresh(go_on: bool, skip: bool, abort: bool, **flags: Any) -> None:
     def rebase(settings: Settings, progress: Progress) -> int:
-        from pipeline import command, lock
+        from pipeline import command, document, lock
+        from pipeline.errors import UsageError
 
+        if go_on + skip + abort + bool(flags["source"]) > 1:
+            raise UsageError(
+                "refresh-words",
+                "refresh takes one of --source, --continue, --skip and --abort",
+                hint="leave one of them",
+            )
         command.need("git")
         from pipeline import refresh as room
         from pipeline.settings import choose_package
 
         work = room.Refresh(settings, choose_package(settings, flags["packages"]), progress)
-        with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
-            if go_on or abort:
-                work.go_on() if go_on else work.abort()
+        source = settings.source_override
+        where = (source.location, source.tag) if source else ("", "")
+        if flags["dry_run"]:
+            if go_on or skip:
+                work.foresee_going_on(skip=skip)
             else:
-                source = settings.source_override
-                work.start(*((source.location, source.tag) if source else ("", "")))
+                work.foresee_abort() if abort else work.foresee(*where)
+        else:
+            with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
+                if go_on or skip:
+                    work.go_on(skip=skip)
+                else:
+                    work.abort() if abort else work.start(*where)
+        _print_json(document.plan_document(()), flags)
         return 0
 
     _exit_with(rebase, flags)

@@ -82,7 +82,7 @@ def read_series(patches_dir: Path) -> tuple[SeriesPatch, ...]:
 def without(text: str, names: Container[str]) -> str:
     """The text of a series file without the lines of these patches; all else stays, comments too."""
     lines = text.splitlines(keepends=True)
-    return "".join(line for line in lines if line.partition("#")[0].strip().partition(" ")[0] not in names)
+    return "".join(line for line in lines if "".join(line.partition("#")[0].split()[:1]) not in names)
 
 
 def _lines(series_path: Path) -> list[str]:
