@@ -63,6 +63,8 @@ def parse_source(text: str) -> Source:
     repository, at, tag = location.rpartition("@")
     if kind == "git" and at and repository and tag and not tag.startswith("-"):
         return Source(kind="git", location=repository, tag=tag)
+    if kind == "git" and location and not at:
+        raise ValueError(f"'{text}' is no source: @TAG is missing; write git:{location}@TAG")
     raise ValueError(f"'{text}' is no source; write {SOURCE_FORMS}")
 
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.model import UnitOutcome
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestRun:
-    """What ran, and under which Python; `first_patch` has, for each test, the patch that it needs."""
+    """What ran, and under which Python; for each test the patch that it needs, and why it is not green."""
 
     __test__ = False  # pytest looks for classes of this name
 
@@ -25,6 +26,7 @@ class TestRun:
     outcome: UnitOutcome
     first_patch: dict[str, str]
     absent: tuple[str, ...] = ()
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 def run_tests(
@@ -69,7 +71,10 @@ def plan(python: str, runner: str, tree: str, tests: str) -> list[str]:
 
 
 def read(document: Mapping[str, Any]) -> TestRun:
-    """The runner's JSON line. Tests whose code the tree does not have are neither green nor red."""
+    """The runner's JSON line. Tests whose code the tree does not have are neither green nor red.
+
+    Raises: UnitError for a PATCH that is no number as file names have it.
+    """
     tests = document["tests"]
     return TestRun(
         python=document["python"],
@@ -77,6 +82,19 @@ def read(document: Mapping[str, Any]) -> TestRun:
             passed=tuple(test["name"] for test in tests if test["outcome"] == "passed"),
             failed=tuple(test["name"] for test in tests if test["outcome"] in ("failed", "error")),
         ),
-        first_patch={test["name"]: test.get("patch", "") for test in tests},
+        first_patch={test["name"]: _patch_number(test["name"], test.get("patch", "")) for test in tests},
         absent=tuple(test["name"] for test in tests if test["outcome"] == "absent"),
+        reasons={test["name"]: test["detail"] for test in tests if test.get("detail")},
+    )
+
+
+def _patch_number(name: str, number: object) -> str:
+    if isinstance(number, str) and re.fullmatch(r"|[0-9]{4}", number):
+        return number
+    is_clear = re.fullmatch(r"[0-9]{1,4}", str(number))
+    meant = f"PATCH = '{str(number).zfill(4)}'" if is_clear else "four digits, such as PATCH = '0007'"
+    raise UnitError(
+        "patch-number",
+        f"{name} has PATCH = {number!r}: write {meant}",
+        hint="correct it in the test's class or module: it is the number that the patch's file name begins with",
     )

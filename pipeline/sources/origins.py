@@ -192,6 +192,13 @@ def _obtain_demo(source: Source, folder: Path, context: JobContext) -> Obtained:
     name, version = context.job.package, context.package.version
     demo_dir = context.settings.root_dir / source.location
     spec, top_dir = demo_dir / f"{name}.spec", demo_dir / f"{name}-{version}"
+    others = sorted(path.name.removeprefix(f"{name}-") for path in demo_dir.glob(f"{name}-*") if path.is_dir())
+    if not top_dir.is_dir() and others:
+        raise UsageError(
+            "demo-version",
+            f"packages.{name}.version is {version}, and {shown(source)} has {' and '.join(others)} alone",
+            hint=f"set version to what the demo has, or give {version}'s own source: --target NAME --source git:REPO@TAG",
+        )
     for path, there in ((spec, spec.is_file()), (top_dir, top_dir.is_dir())):
         if not there:
             raise UsageError("demo-missing", f"{shown(source)}: there is no {path}", hint="use a whole checkout")

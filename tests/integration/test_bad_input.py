@@ -114,7 +114,7 @@ CASES = {
             "\n\nclass TestBroken(unittest.TestCase):\n    def test_it(self):\n        self.fail('no')\n",
         ),
         13,
-        ["TestBroken.test_it failed", "last 20 lines of"],
+        ["TestBroken.test_it (PATCH = '0001') failed", "  TestBroken.test_it: AssertionError: no", "last 20 lines of"],
     ),
     "test file that does not import": (
         append("tests/patched/vdsm/test_disconnect_actions.py", "\nimport nothing_of_the_kind\n"),

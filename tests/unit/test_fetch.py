@@ -255,6 +255,14 @@ def test_macros_decide_what_is_made_here_and_not_what_is_given(root, package):
     assert "macros" not in fetch.inputs(IMAGE, context=make_context(root, f"srpm:{package}"))
 
 
+def test_a_demo_of_another_version_is_told_with_the_version(root):
+    make_demo(root / "stand-in")
+    (root / "stand-in/vdsm-4.16.30").rename(root / "stand-in/vdsm-4.16.29")
+    assert refusal(UsageError, make_context(root)) == (
+        "packages.vdsm.version is 4.16.30, and demo:stand-in has 4.16.29 alone"
+    )
+
+
 def test_a_demo_that_is_not_there(root):
     assert "there is no" in refusal(UsageError, make_context(root))
 

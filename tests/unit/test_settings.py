@@ -228,12 +228,17 @@ def test_every_form_of_source_is_read(text, source):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "vdsm", "srpm:", "srpm", "yum:", "yum:/a/dir", "git:", "git:/a/dir", "git:@v1", "git:/a/dir@", "git:/a@-x",
+    ["", "vdsm", "srpm:", "srpm", "yum:", "yum:/a/dir", "git:", "git:@v1", "git:/a/dir@", "git:/a@-x",
      "demonstration", "SRPM:a", f"srpm:#sha256={DIGEST}"],
 )  # fmt: skip
 def test_what_is_no_source_is_told_with_the_forms(text):
     with pytest.raises(ValueError, match=r"is no source; write srpm:PATH-or-URL, yum:URL, git:REPO@TAG or demo$"):
         parse_source(text)
+
+
+def test_a_repository_without_a_tag_is_told():
+    with pytest.raises(ValueError, match=r"^'git:/a/dir' is no source: @TAG is missing; write git:/a/dir@TAG$"):
+        parse_source("git:/a/dir")
 
 
 @pytest.mark.parametrize("digest", [DIGEST[:-1], DIGEST + "0", DIGEST.upper(), "z" * 64, DIGEST + "\n"])

@@ -54,6 +54,30 @@ def test_each_test_has_the_patch_that_it_needs():
 
 
 @pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (7, "PATCH = 7: write PATCH = '0007'"),
+        ("7", "PATCH = '7': write PATCH = '0007'"),
+        ("12", "PATCH = '12': write PATCH = '0012'"),
+        (12345, "PATCH = 12345: write four digits, such as PATCH = '0007'"),
+        ("0007-x.patch", "PATCH = '0007-x.patch': write four digits, such as PATCH = '0007'"),
+        (None, "PATCH = None: write four digits, such as PATCH = '0007'"),
+        (["0007"], "PATCH = ['0007']: write four digits, such as PATCH = '0007'"),
+    ],
+)
+def test_a_patch_that_is_no_number_of_four_digits_is_told_with_the_right_one(run, number, told):
+    said = json.dumps({"python": "3", "tests": [{"name": "A.a", "patch": number, "outcome": "passed"}]})
+    with pytest.raises(UnitError) as caught:
+        run(lambda call: said)
+    assert caught.value.message == f"A.a has {told}"
+
+
+def test_each_test_that_is_not_green_has_its_reason():
+    tests = [{**PASSED, "detail": ""}, {"name": "B.b", "outcome": "failed", "detail": "AssertionError: 1 != 2"}]
+    assert testrun.read({"python": "3", "tests": tests}).reasons == {"B.b": "AssertionError: 1 != 2"}
+
+
+@pytest.mark.parametrize(
     "said", ["", "Traceback\n", "{}", "[]", "null", "5", '{"python": "3"}', '{"python": "3", "tests": [5]}',
              '{"python": "3", "tests": [{"name": "A.a"}]}', '{"python": "3", "tests": 5}', '{"tests": []}',
              "printed\n" + GOOD, GOOD + GOOD],

@@ -65,27 +65,27 @@ NO_RED = " did not run, so nothing shows that they need the patch they name"
     ("patches", "words", "wrong"),
     [
         (ONE, ["", ""], "there are no tests, so nothing shows that the patches do what they should"),
-        (ONE, ["A.a:0001-", "A.a:0001-"], "with 1 of 1 patches A.a failed"),
-        (ONE, ["A.a:0001- A.b:0001-", "A.a:0001+ A.b:0001-"], "with 1 of 1 patches A.b failed"),
+        (ONE, ["A.a:0001-", "A.a:0001-"], "with 1 of 1 patches A.a (PATCH = '0001') failed"),
+        (ONE, ["A.a:0001- A.b:0001-", "A.a:0001+ A.b:0001-"], "with 1 of 1 patches A.b (PATCH = '0001') failed"),
         (ONE, ["A.a:0001- KeptB.b+", "A.a:0001+ KeptB.b-"], "with 1 of 1 patches KeptB.b failed"),
         (ONE, ["A.a:0001- KeptB.b-", "A.a:0001+ KeptB.b+"], "without the patches KeptB.b failed"),
-        (ONE, ["A.a:0001+ A.b:0001-", "A.a:0001+ A.b:0001+"], f"without the patches A.a{NO_PROOF}"),
-        (ONE, ["A.a:0001-", "A.a:0001+ A.b:0001+"], f"without the patches A.b{NO_RED}"),
-        (ONE, ["", "A.a:0001+"], f"without the patches A.a{NO_RED}"),
-        (ONE, ["A.a:0001?", "A.a:0001+"], f"without the patches A.a{NO_RED}"),
-        (ONE, ["A.a:0001-", "A.a:0001?"], "with 1 of 1 patches A.a failed"),
+        (ONE, ["A.a:0001+ A.b:0001-", "A.a:0001+ A.b:0001+"], f"without the patches A.a (PATCH = '0001'){NO_PROOF}"),
+        (ONE, ["A.a:0001-", "A.a:0001+ A.b:0001+"], f"without the patches A.b (PATCH = '0001'){NO_RED}"),
+        (ONE, ["", "A.a:0001+"], f"without the patches A.a (PATCH = '0001'){NO_RED}"),
+        (ONE, ["A.a:0001?", "A.a:0001+"], f"without the patches A.a (PATCH = '0001'){NO_RED}"),
+        (ONE, ["A.a:0001-", "A.a:0001?"], "with 1 of 1 patches A.a (PATCH = '0001') failed"),
         (ONE, ["A.a:0001- KeptB.b?", "A.a:0001+ KeptB.b+"], "without the patches KeptB.b failed"),
         # Green too early: it needs only the first patch, not the second that it names.
         (
             TWO,
             ["A.a:0001- B.b:0002-", "A.a:0001+ B.b:0002+", "A.a:0001+ B.b:0002+"],
-            f"with 1 of 2 patches B.b{NO_PROOF}",
+            f"with 1 of 2 patches B.b (PATCH = '0002'){NO_PROOF}",
         ),
         # Red too long: the first patch alone does not do what the test asks.
         (
             TWO,
             ["A.a:0001- B.b:0002-", "A.a:0001- B.b:0002-", "A.a:0001+ B.b:0002+"],
-            "with 1 of 2 patches A.a failed",
+            "with 1 of 2 patches A.a (PATCH = '0001') failed",
         ),
         # Broken again by a later patch.
         (
@@ -96,12 +96,12 @@ NO_RED = " did not run, so nothing shows that they need the patch they name"
                 "A.a:0001- B.b:0002+ C.c:0003-",
                 "A.a:0001+ B.b:0002+ C.c:0003+",
             ],
-            "with 2 of 3 patches A.a failed",
+            "with 2 of 3 patches A.a (PATCH = '0001') failed",
         ),
         (
             ONE,
             ["A.a:0001- A.b:0001- A.c:0001- A.d:0001- A.e:0001-"] * 2,
-            "with 1 of 1 patches A.a, A.b, A.c and 2 more failed",
+            "with 1 of 1 patches A.a (PATCH = '0001'), A.b (PATCH = '0001'), A.c (PATCH = '0001') and 2 more failed",
         ),
     ],
 )
@@ -117,8 +117,6 @@ def test_what_is_not_red_then_green_is_told_with_the_part_of_the_series(patches,
         (TWO, ["B.b:0002-", "B.b:0002-", "B.b:0002+"], "0001-a.patch"),
         (THREE, ["B.b:0002-", "B.b:0002-", "B.b:0002+", "B.b:0002+"], "0001-a.patch, 0003-c.patch"),
         (ONE, ["A.a:0002-", "A.a:0002-"], "0001-a.patch"),
-        (ONE, ["A.a:000-", "A.a:000+"], "0001-a.patch"),
-        (ONE, ["A.a:1-", "A.a:1+"], "0001-a.patch"),
     ],
 )
 def test_every_patch_needs_a_test(patches, words, unproved):
@@ -136,15 +134,41 @@ def test_a_test_without_a_patch_must_be_in_a_kept_class():
 
 @pytest.mark.parametrize("sign", ["+", "-", "?"])
 def test_a_test_whose_patch_is_not_in_the_series_is_left_out(sign):
-    both = [f"A.a:0001- X.x:0009{sign}", f"A.a:0001+ X.x:0009{sign}"]
-    assert unit.judge(runs(*both), ONE) == ""
+    both = runs(f"A.a:0001- X.x:0002{sign} Y.y:0003{sign}", f"A.a:0001+ X.x:0002{sign} Y.y:0003{sign}")
+    assert unit.judge(both, ONE) == ""
+    assert unit.left_out(both, ONE) == "2 tests belong to patches that are not in the series (0002, 0003)"
+
+
+def test_a_patch_between_that_the_series_has_no_more_is_left_out():
+    words = "A.a:0001{} X.x:0002- C.c:0003{}"
+    gap = runs(words.format("-", "-"), words.format("+", "-"), words.format("+", "+"))
+    assert unit.judge(gap, ["0001-a.patch", "0003-c.patch"]) == ""
+    assert unit.left_out(gap, ["0001-a.patch", "0003-c.patch"]) == (
+        "1 test belongs to patches that are not in the series (0002)"
+    )
+    assert unit.left_out(gap, THREE) == ""
+
+
+@pytest.mark.parametrize(("number", "more"), [("0009", ""), ("0003", ""), ("0004", " Y.y:0002-")])
+def test_a_number_above_all_that_were_ever_there_is_refused(number, more):
+    both = [f"A.a:0001- X.x:{number}-{more}", f"A.a:0001+ X.x:{number}-{more}"]
+    assert unit.judge(runs(*both), ONE) == f"X.x (PATCH = '{number}') belong to no patch: the series ends with 0001"
+
+
+def test_the_failing_test_s_own_reason_is_told_of_the_run_that_is_told():
+    found = [document("A.a:0001-"), document("A.a:0001-")]
+    found[0]["tests"][0]["detail"] = "AssertionError: of another run"
+    found[1]["tests"][0]["detail"] = "AssertionError: 1 != 2"
+    assert unit.judge([read(each) for each in found], ONE) == (
+        "with 1 of 1 patches A.a (PATCH = '0001') failed\n  A.a: AssertionError: 1 != 2"
+    )
 
 
 def test_the_place_in_the_series_counts_and_not_the_number():
     patches = ["0007-first.patch", "0002-second.patch"]
     right = runs("A.a:0007- B.b:0002-", "A.a:0007+ B.b:0002-", "A.a:0007+ B.b:0002+")
     assert unit.judge(right, patches) == ""
-    assert unit.judge(right, patches[::-1]) == "with 1 of 2 patches B.b failed"
+    assert unit.judge(right, patches[::-1]) == "with 1 of 2 patches B.b (PATCH = '0002') failed"
 
 
 def test_the_matrix_counts_for_each_patch_the_green_tests_on_each_part():
@@ -297,7 +321,7 @@ def test_runs_that_end_in_another_order_are_not_mixed_up(run, late):
 
 
 def test_a_wrong_run_fails_the_stage_after_the_matrix_was_told(run, told):
-    with pytest.raises(UnitError, match=r"^with 1 of 1 patches A\.a failed$") as caught:
+    with pytest.raises(UnitError, match=r"^with 1 of 1 patches A\.a \(PATCH = '0001'\) failed$") as caught:
         run(lambda *_: line("A.a:0001-"))
     assert (caught.value.exit_code, caught.value.reference) == (13, "unit-tests")
     assert ["0001", "0/1", "0/1"] in [text.split() for text in told.getvalue().splitlines()]
@@ -307,7 +331,7 @@ def test_a_wrong_run_between_fails_the_stage(run):
     def answer(tree: str, folder: Path) -> str:
         return line("A.a:0001- B.b:0002-") if tree == "after-1" else by_content(2)(tree, folder).replace("T1.t", "A.a")
 
-    with pytest.raises(UnitError, match=r"^with 1 of 2 patches A\.a failed$"):
+    with pytest.raises(UnitError, match=r"^with 1 of 2 patches A\.a \(PATCH = '0001'\) failed$"):
         run(lambda tree, folder: answer(tree, folder).replace("T2.t", "B.b"), patches=2)
 
 
@@ -323,6 +347,31 @@ def test_the_logs_of_all_runs_are_one_in_the_order_of_the_series(run, make_conte
     run(good, patches=2)
     assert log_path.read_text() == "pristine\nafter-1\npatched\n"
     assert [path.name for path in log_path.parent.iterdir()] == [log_path.name]
+
+
+@pytest.mark.parametrize("how", ["wrong", "raises"])
+def test_the_log_of_the_run_that_is_told_comes_last(run, make_context, monkeypatch, how):
+    log_path = make_context().log_path
+
+    def run_tests(tree_dir: Path, *_: object, log_path: Path, **__: object) -> TestRun:
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        log_path.write_text(f"{tree_dir.name}\n")
+        if tree_dir.name != "after-1":
+            return read(json.loads(by_content(2)(tree_dir.name, tree_dir)))
+        if how == "raises":
+            raise UnitError("unit-run", "it did not run", log_path=log_path)
+        return read(document("T1.t:0001- T2.t:0002-"))
+
+    monkeypatch.setattr("pipeline.testrun.run_tests", run_tests)
+    with pytest.raises(UnitError) as caught:
+        run(good, patches=2)
+    assert caught.value.log_path == log_path
+    assert log_path.read_text().splitlines()[-1] == "after-1"
+
+
+def test_tests_that_are_left_out_are_told_in_one_line(run, told):
+    run(lambda tree, folder: line(f"A.a:0001{'+' if tree == 'patched' else '-'} B.b:0002- B.c:0002-"))
+    assert "warning: 2 tests belong to patches that are not in the series (0002)\n" in told.getvalue()
 
 
 @pytest.mark.parametrize("tree", ["pristine", "after-1", "patched"])
