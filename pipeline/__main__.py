@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from pipeline.errors import PipelineError
     from pipeline.progress import Progress
     from pipeline.settings import Settings
 
@@ -94,7 +95,7 @@ def doctor(**flags: Any) -> None:
     def examine(settings: Settings, progress: Progress) -> int:
         return room.tell(room.examine(settings, flags["targets"]), progress, as_json=flags["as_json"])
 
-    _exit_with(examine, flags)
+    _exit_with(examine, flags, room.failed_document)
 
 
 @main.command(help="Build the release a second time elsewhere, and tell which file of which package differs.")
@@ -135,7 +136,9 @@ def verify(paths: tuple[Path, ...], **flags: Any) -> None:
 
 
 @main.command(help="Try the series on upstream's tags: does it apply, and why not; do its tests pass.")
-@click.option("--tags", default="*", metavar="PATTERN", help="Shell pattern of the tags to try, such as 'v4.16.*'.")
+@click.option(
+    "--tags", default="", metavar="PATTERN", help="Shell pattern of the tags to try; default those like the version's."
+)
 @click.option("--unit", is_flag=True, help="Run the tests on each tag that the series applies to.")
 @click.option("--watch", default="", metavar="BRANCH", help="List later commits that touch the same functions.")
 @_flags
@@ -149,17 +152,27 @@ def compat(source: str | None, **flags: Any) -> None:
         from pipeline import compat as room
         from pipeline.settings import choose_jobs
 
-        wish = room.Wish(source=source or "", tags=flags["tags"], unit=flags["unit"], watch=flags["watch"])
+        unit = flags["unit"] and not flags["dry_run"]
+        wish = room.Wish(source=source or "", tags=flags["tags"], unit=unit, watch=flags["watch"])
         report = room.run(settings, progress, wish, choose_jobs(settings, flags["targets"], flags["packages"]))
         room.tell(report, progress)
-        progress.note(f"drawn: {room.write(report, settings.out_path)}")
+        if flags["dry_run"]:
+            tests = ", and the tests would run on each tag that it applies to" if flags["unit"] else ""
+            progress.heading(f"nothing is written; {settings.out_path / 'compat'} would have the picture{tests}")
+        else:
+            progress.note(f"drawn: {room.write(report, settings.out_path)}")
         _print_json(room.document(report), flags)
         error = room.failure(report)
         if error is not None:
             progress.failure(error)
         return error.exit_code if error else 0
 
-    _exit_with(examine, flags)
+    def failed_document(error: PipelineError) -> dict[str, Any]:
+        from pipeline import compat as room
+
+        return room.failed_document(error)
+
+    _exit_with(examine, flags, failed_document)
 
 
 @main.command(help="Rebase the series onto another tag of upstream's; stops at a conflict, and goes on.")
@@ -264,8 +277,15 @@ def _perform(last_stage: str, settings: Settings, progress: Progress, flags: dic
     return errors[0].exit_code if errors else 0
 
 
-def _exit_with(work: Callable[[Settings, Progress], int], flags: dict[str, Any]) -> None:
-    """Do the work and leave with its exit code; every foreseen error ends here."""
+def _exit_with(
+    work: Callable[[Settings, Progress], int],
+    flags: dict[str, Any],
+    failed_document: Callable[[PipelineError], dict[str, Any]] | None = None,
+) -> None:
+    """Do the work and leave with its exit code; every foreseen error ends here.
+
+    With --json, `failed_document` makes what is told of it; without one it is told as a run is.
+    """
     from pipeline.errors import INTERRUPTED_EXIT_CODE, PipelineError, interrupted, unwritable
     from pipeline.progress import Progress
 
@@ -286,9 +306,9 @@ def _exit_with(work: Callable[[Settings, Progress], int], flags: dict[str, Any])
         traceback.print_exception(error)
     progress.failure(error)
     if flags["as_json"]:
-        from pipeline.document import failed_document
+        from pipeline import document
 
-        _print_json({**failed_document(error)}, flags)
+        _print_json({**(failed_document or document.failed_document)(error)}, flags)
     sys.exit(code)
 
 

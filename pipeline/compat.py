@@ -21,20 +21,30 @@ from pipeline.series import SeriesPatch, read_series
 from pipeline.settings import Settings
 from pipeline.sources.history import Commit, History
 
+_SHOWN = 5  # of many tags
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """Every tag's verdict, in the order of their numbers, and the commits to watch."""
+    """Every tag's verdict, in the order of their numbers, and the commits on a branch to watch.
+
+    `watch_since` is the tag behind which commits are watched; empty where the series applies to none.
+    """
 
     package: str
     repository: str
     tags: tuple[TagVerdict, ...]
+    watch_branch: str = ""
+    watch_since: str = ""
     watch: tuple[Commit, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What is asked for: `git:PATH`, a shell pattern of tags, whether to run tests, a branch to look ahead on."""
+    """What is asked for: `git:PATH`, a shell pattern of tags, whether to run tests, a branch to look ahead on.
+
+    Without a pattern it is the tags of the packaged version's line: v4.16.* for 4.16.30.
+    """
 
     source: str
     tags: str
@@ -48,6 +58,13 @@ def run(settings: Settings, progress: Progress, wish: Wish, jobs: Sequence[Job])
     Raises: UsageError, PatchError for a series that cannot be read, EngineError.
     """
     kind, _, repository = wish.source.partition(":")
+    path, at, tag = repository.rpartition("@")
+    if kind == "git" and at and Path(path).is_dir() and not Path(repository).exists():
+        raise UsageError(
+            "compat-source",
+            f"compat tries many tags: it takes the path without @{tag}",
+            hint=f"--source git:{path} --tags '{tag}'",
+        )
     if len(jobs) != 1 or kind != "git" or not repository:
         raise UsageError(
             "compat-source",
@@ -72,14 +89,25 @@ def examine(repository: str, wish: Wish, context: JobContext) -> Report:
     """The report for one repository."""
     history = History(repository)
     patches = read_series(context.patches_dir)
-    tags = history.tags(wish.tags)
+    if wish.watch:
+        history.need_branch(wish.watch)
+    version = context.package.version
+    tags = history.tags(wish.tags or f"v{version.rpartition('.')[0] or version}.*")
     verdicts = parallel.run_all(lambda tag: try_series(history, tag, patches), tags)
     verdicts = [_with_causes(history, verdict, verdicts, patches) for verdict in verdicts]
     if wish.unit:
         verdicts = _with_tests(history, verdicts, patches, context)
     good = [verdict.tag for verdict in verdicts if verdict.applies]
-    ahead = tuple(_ahead(history, good[-1], wish.watch, patches)) if wish.watch and good else ()
-    return Report(package=context.job.package, repository=repository, tags=tuple(verdicts), watch=ahead)
+    ours = f"v{version}"  # what hosts have now; where it is not among the tags, the highest that will do
+    since = (ours if ours in good else good[-1]) if wish.watch and good else ""
+    return Report(
+        package=context.job.package,
+        repository=repository,
+        tags=tuple(verdicts),
+        watch_branch=wish.watch,
+        watch_since=since,
+        watch=tuple(_ahead(history, since, wish.watch, patches)) if since else (),
+    )
 
 
 def try_series(history: History, revision: str, patches: Sequence[SeriesPatch], *, last_only: str = "") -> TagVerdict:
@@ -101,19 +129,25 @@ def failure(report: Report) -> PipelineError | None:
     """The error that the report amounts to, or `None`."""
     refused = [verdict.tag for verdict in report.tags if not verdict.applies]
     if refused:
+        causes = any(patch.cause for tag in report.tags for patch in tag.patches)
         return PatchError(
             "series-conflicts",
-            f"the series does not apply to {len(refused)} of {len(report.tags)} tags: {', '.join(refused[:5])}",
-            hint="the table names hunk and commit; `git apply --reject` in a checkout of the tag shows the rest",
+            f"the series does not apply to {len(refused)} of {len(report.tags)} tags: {_listed(refused)}",
+            hint=f"the lines below the table name the place{', and the commit where it was found' if causes else ''}; "
+            "`git apply --reject` in a checkout of the tag shows the rest",
         )
     red = [verdict.tag for verdict in report.tags if verdict.unit and verdict.unit.failed]
     if red:
         return UnitError(
             "series-red",
-            f"tests of the series fail on {len(red)} of {len(report.tags)} tags: {', '.join(red[:5])}",
-            hint="the JSON document names them: --json",
+            f"tests of the series fail on {len(red)} of {len(report.tags)} tags: {_listed(red)}",
+            hint="the JSON document names the tests: --json",
         )
     return None
+
+
+def _listed(tags: Sequence[str]) -> str:
+    return ", ".join([*tags[:_SHOWN], *(["…"] if len(tags) > _SHOWN else [])])
 
 
 def tell(report: Report, progress: Progress) -> None:
@@ -126,9 +160,16 @@ def tell(report: Report, progress: Progress) -> None:
                 cause = f", because of {verdict.cause}" if verdict.cause else ""
                 progress.heading(f"{tag.tag}: {verdict.patch} conflicts at {verdict.detail}{cause}")
     progress.heading(summary(report))
-    if report.watch:
+    if not report.watch_branch:
+        return
+    if not report.watch_since:
+        progress.heading(f"nothing to watch on {report.watch_branch}: the series applies to none of the tags")
+    elif not report.watch:
+        progress.heading(f"no commit of {report.watch_branch} behind {report.watch_since} touches the same functions")
+    else:
         rows = [[commit.sha, commit.date, commit.subject] for commit in report.watch]
-        progress.table("later commits that touch the same functions", ["commit", "date", "subject"], rows)
+        title = f"commits of {report.watch_branch} behind {report.watch_since} that touch the same functions"
+        progress.table(title, ["commit", "date", "subject"], rows)
 
 
 def summary(report: Report) -> str:
@@ -162,9 +203,17 @@ def document(report: Report) -> dict[str, Any]:
             }
             for tag in report.tags
         ],
+        "watch_branch": report.watch_branch,
+        "watch_since": report.watch_since,
         "watch": [asdict(commit) for commit in report.watch],
         "error": error_document(error) if error else None,
     }
+
+
+def failed_document(error: PipelineError) -> dict[str, Any]:
+    """The document of a failure before any tag was tried."""
+    empty = document(Report(package="", repository="", tags=()))
+    return {**empty, "status": "failed", "error": error_document(error)}
 
 
 def _with_causes(

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pipeline import command
 from pipeline.engine import ContainerEngine, Engine, choose_engine
@@ -67,8 +68,20 @@ def tell(checks: Sequence[Check], progress: Progress, *, as_json: bool) -> int:
             progress.warning(f"{check.what}: {check.found}")
             progress.heading(f"    {check.mend}")
     if as_json:
-        print_document(json.dumps({"checks": [asdict(check) for check in checks]}, indent=1))
+        print_document(json.dumps(document(checks), indent=1))
     return 0 if all(check.ok for check in checks if check.counts) else 20
+
+
+def document(checks: Sequence[Check]) -> dict[str, Any]:
+    """The checks for programs."""
+    return {"checks": [asdict(check) for check in checks], "error": None}
+
+
+def failed_document(error: PipelineError) -> dict[str, Any]:
+    """The document of a failure before anything was looked at."""
+    from pipeline.document import error_document  # late: all of a run comes with it, and may lack what is looked for
+
+    return {"checks": [], "error": error_document(error)}
 
 
 def _program(name: str) -> Check:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 from rich.console import Console
 
 from pipeline.command import CommandResult
@@ -123,6 +126,15 @@ class FakeEngine(Engine):
 def root_dir() -> Path:
     """The checkout that the tests belong to."""
     return ROOT_DIR
+
+
+@pytest.fixture
+def validator_of() -> Callable[[str], Draft202012Validator]:
+    """The validator of a document, by the name of its schema."""
+    paths = {path.name.partition(".")[0]: path for path in (ROOT_DIR / "schema").glob("*.schema.json")}
+    schemas = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items()}
+    registry = Registry().with_resources((each["$id"], Resource.from_contents(each)) for each in schemas.values())
+    return lambda name: Draft202012Validator(schemas[name], registry=registry)
 
 
 @pytest.fixture

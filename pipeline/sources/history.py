@@ -111,6 +111,15 @@ class History:
             )
         return tuple(sorted(found, key=_by_number))
 
+    def need_branch(self, name: str) -> None:
+        """Raises: UsageError unless it is a branch, tag or commit of the repository."""
+        if _run(self._git, {}, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")[0] != 0:
+            raise UsageError(
+                "no-such-branch",
+                f"{self._repository} has no branch '{name}'",
+                hint="--watch takes a branch or tag of the repository; `git branch --all` shows what there is",
+            )
+
     @contextmanager
     def index(self, revision: str) -> Iterator[Index]:
         """An index that holds `revision`, gone at the end with all that was made in it."""
@@ -140,15 +149,11 @@ class History:
         with tempfile.TemporaryDirectory(prefix="compat-") as folder:
             attributes = Path(folder) / "attributes"
             attributes.write_text("*.py diff=python\n", encoding="utf-8")
-            code, told = _run(
-                *(self._git, _attributes(attributes), "log", "-p", "-U0", "--no-merges"),
-                *(f"--format=%x00{_FORMAT}", f"{before}..{after}", "--", *(f":(glob)**/{name}" for name in names)),
-            )
-        if code != 0:
-            raise UsageError(
-                "no-such-branch",
-                f"{self._repository} has no branch '{after}'",
-                hint="--watch takes a branch or tag of the repository",
+            told = _must(
+                _run(
+                    *(self._git, _attributes(attributes), "log", "-p", "-U0", "--no-merges"),
+                    *(f"--format=%x00{_FORMAT}", f"{before}..{after}", "--", *(f":(glob)**/{name}" for name in names)),
+                )
             )
         entries = (entry.partition("\n") for entry in told.split("\0")[1:])
         return [_commit(head) for head, _, diff in entries if functions & functions_in(diff)]

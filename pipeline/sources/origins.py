@@ -197,7 +197,7 @@ def _obtain_demo(source: Source, folder: Path, context: JobContext) -> Obtained:
         raise UsageError(
             "demo-version",
             f"packages.{name}.version is {version}, and {shown(source)} has {' and '.join(others)} alone",
-            hint=f"set version to what the demo has, or give {version}'s own source: --target NAME --source git:REPO@TAG",
+            hint="set version to what the demo has, or name another source: --target NAME --source git:REPO@TAG",
         )
     for path, there in ((spec, spec.is_file()), (top_dir, top_dir.is_dir())):
         if not there:

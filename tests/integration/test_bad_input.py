@@ -58,6 +58,12 @@ def second_patch(checkout: Checkout) -> None:
     shutil.copy(checkout.root / PATCH, checkout.root / "patches/vdsm/0002-again.patch")
 
 
+def empty_series(checkout: Checkout) -> None:
+    for path in (checkout.root / "patches/vdsm").glob("*.patch"):
+        path.unlink()
+    (checkout.root / "patches/vdsm/series").write_text("# nothing\n")
+
+
 def all_mirrors_unwritable(checkout: Checkout) -> None:
     checkout.edit("pipeline.toml", 'destination = "out/mirror"', 'destination = "/proc/mirror"')
 
@@ -85,6 +91,23 @@ CASES = {
     "patch missing from series": (second_patch, 12, ["0002-again.patch", "series"]),
     "series naming a missing file": (append("patches/vdsm/series", "0009-gone.patch\n"), 12, ["0009-gone.patch"]),
     "patch name that a shell would run": (append("patches/vdsm/series", "a$(touch${IFS}x).patch\n"), 12, ["a$("]),
+    "series without a patch": (empty_series, 12, ["series names no patch"]),
+    "patch without a number": (append("patches/vdsm/series", "vm-again.patch\n"), 12, ["'vm-again.patch' is no patch"]),
+    "test of a patch without its zeros": (
+        edit("tests/patched/vdsm/test_gone.py", "PATCH = '0003'", "PATCH = 3"),
+        13,
+        ["has PATCH = 3: write PATCH = '0003'"],
+    ),
+    "test of a patch that never was": (
+        edit("tests/patched/vdsm/test_walk.py", "PATCH = '0006'", "PATCH = '0060'"),
+        13,
+        ["(PATCH = '0060') belong to no patch: the series ends with 0006"],
+    ),
+    "version that the demo has not": (
+        edit("pipeline.toml", 'version = "4.16.30"', 'version = "4.16.31"'),
+        2,
+        ["packages.vdsm.version is 4.16.31, and demo:tests/demo/vdsm has 4.16.30 alone", "mend: set version to"],
+    ),
     "spec without Release": (edit(SPEC, "Release:", "#elease:"), 10, ["Release field"]),
     "spec without %setup": (edit(SPEC, "%setup -q", "tar xf %{SOURCE0}\ncd vdsm-*"), 40, ["%setup"]),
     "template with an unknown name": (edit(TEMPLATE, "{{ number }}\n{%", "{{ numbr }}\n{%"), 3, ["numbr", "line "]),

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.integration.checkout import Checkout
+from tests.integration.checkout import Checkout, Result
 
 _GIT = ("git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
 LINES = [f"line {number}" for number in range(40)]
@@ -57,6 +57,20 @@ class Upstream:
 @pytest.fixture
 def upstream(checkout: Checkout, tmp_path: Path) -> Upstream:
     return Upstream(tmp_path / "upstream", checkout)
+
+
+@pytest.fixture(autouse=True)
+def documents(monkeypatch: pytest.MonkeyPatch, validator_of) -> None:
+    """Whatever compat tells programs in these tests is what its schema says."""
+    run = Checkout.run
+
+    def checked(self: Checkout, *words: str, **wishes: object) -> Result:
+        result = run(self, *words, **wishes)  # type: ignore[arg-type]
+        if result.stdout:
+            validator_of("compat").validate(result.document)
+        return result
+
+    monkeypatch.setattr(Checkout, "run", checked)
 
 
 def states(document: dict) -> dict[str, str]:
@@ -151,6 +165,59 @@ def test_the_watch_list_has_later_commits_to_the_same_function(checkout: Checkou
     result = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.1", "--watch", "main")
 
     assert [commit["sha"] for commit in result.document["watch"]] == [later]
+    assert "commits of main behind v1.0.1 that touch the same functions" in result.stderr
+
+
+def test_what_is_later_begins_at_the_packaged_version_or_else_at_the_highest_good_tag(
+    checkout: Checkout, upstream: Upstream
+) -> None:
+    checkout.edit("pipeline.toml", 'version = "4.16.30"', 'version = "1.0.1"')
+    upstream.lines[5] = "later"
+    later = upstream.commit("Change serve again", tag="v1.0.2")
+    words = ["compat", "--source", f"git:{upstream.path}", "--watch", "main"]
+
+    ours = checkout.run(*words, "--tags", "v1.0.*").document
+    without = checkout.run(*words, "--tags", "v1.0.2")
+
+    assert (ours["watch_since"], [commit["sha"] for commit in ours["watch"]]) == ("v1.0.1", [later])
+    assert (without.document["watch_since"], without.document["watch"]) == ("v1.0.2", [])
+    assert "no commit of main behind v1.0.2 touches the same functions" in without.stderr
+
+
+def test_nothing_to_watch_is_told_where_no_tag_is_good(checkout: Checkout, upstream: Upstream) -> None:
+    upstream.lines[20] = "theirs"
+    upstream.commit("Change it", tag="v1.0.2")
+    result = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.2", "--watch", "main")
+    assert result.code == 12
+    assert "nothing to watch on main: the series applies to none of the tags" in result.stderr
+
+
+def test_without_a_pattern_it_is_the_tags_of_the_version_s_line(checkout: Checkout, upstream: Upstream) -> None:
+    checkout.edit("pipeline.toml", 'version = "4.16.30"', 'version = "1.0.7"')
+    for tag in ("v1.0.2", "v1.1.0", "other"):
+        upstream.git("tag", tag)
+    result = checkout.run("compat", "--source", f"git:{upstream.path}")
+    assert list(states(result.document)) == ["v1.0.1", "v1.0.2"]
+
+
+def test_many_tags_are_cut_and_the_cut_is_shown(checkout: Checkout, upstream: Upstream) -> None:
+    upstream.lines[20] = "theirs"
+    upstream.commit("Change it")
+    for number in range(2, 8):
+        upstream.git("tag", f"v1.0.{number}")
+    result = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.*")
+    assert "does not apply to 6 of 7 tags: v1.0.2, v1.0.3, v1.0.4, v1.0.5, v1.0.6, …" in result.error_line
+    five = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.[2-6]")
+    assert five.error_line.endswith("v1.0.5, v1.0.6")
+
+
+def test_a_dry_run_tells_and_writes_nothing(checkout: Checkout, upstream: Upstream) -> None:
+    words = ["compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.1", "--unit", "--dry-run"]
+    result = checkout.run(*words, "--target", "el6-bullseye")
+    assert result.code == 0, result.stderr
+    assert states(result.document) == {"v1.0.1": "clean"}
+    assert "nothing is written" in result.stderr and "the tests would run" in result.stderr
+    assert not checkout.out.exists()
 
 
 @pytest.mark.parametrize(
@@ -161,6 +228,8 @@ def test_the_watch_list_has_later_commits_to_the_same_function(checkout: Checkou
         (["--source", "git:{empty}"], "is no git repository"),
         (["--source", "git:{shallow}"], "is a shallow clone"),
         (["--source", "git:{upstream}", "--watch", "nobranch"], "has no branch 'nobranch'"),
+        (["--source", "git:{upstream}", "--tags", "v9*", "--watch", "nobranch"], "has no branch 'nobranch'"),
+        (["--source", "git:{upstream}@v1.0.1"], "it takes the path without @v1.0.1"),
         ([], "--source git:PATH"),
         (["--source", "git:{upstream}", "--tags", "v1*", "--unit"], "--target el6-bullseye"),
     ],

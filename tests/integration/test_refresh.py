@@ -177,6 +177,12 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(checkout: Checkout,
     assert everything_in(checkout.root, two_patches.path) == before
 
 
+def test_programs_get_one_document(checkout: Checkout, upstream: Upstream, validator_of) -> None:
+    told = checkout.run("refresh", "--source", f"git:{upstream.path}@v1.0.1", "--dry-run")
+    validator_of("run").validate(told.document)
+    assert told.document["status"] == "ok"
+
+
 def test_a_dry_run_of_going_on_and_giving_up_does_nothing(checkout: Checkout, upstream: Upstream) -> None:
     conflict(checkout, upstream)
     resolve(checkout)

@@ -126,6 +126,14 @@ def test_a_failure_before_the_first_stage_is_one_valid_document(pipeline, root_d
     assert (told.returncode, document["status"], document["error"]["exit_code"]) == (2, "failed", 2)
 
 
+@pytest.mark.parametrize(("command", "schema"), [("compat", "compat"), ("doctor", "doctor"), ("refresh", "run")])
+def test_a_failure_is_a_document_of_the_command_s_own_schema(pipeline, validator_of, command, schema):
+    told = pipeline(command, "--target", "none", "--json")
+    document = json.loads(told.stdout)
+    validator_of(schema).validate(document)
+    assert (told.returncode, document["error"]["exit_code"]) == (2, 2)
+
+
 def test_the_traceback_is_shown_to_those_who_ask(pipeline):
     told = pipeline("release", "--target", "none", "--traceback").stderr
     assert told.startswith("Traceback (most recent call last):\n")

@@ -47,9 +47,11 @@ def test_a_check_that_is_well_has_its_mend_as_a_note(progress, told):
     assert "warning" not in told.getvalue()
 
 
-def test_programs_are_told_what_counts(progress, capsys):
+def test_programs_are_told_what_counts(progress, capsys, validator_of):
     doctor.tell([WELL, aside(BROKEN)], progress, as_json=True)
-    rows = json.loads(capsys.readouterr().out)["checks"]
+    told = json.loads(capsys.readouterr().out)
+    validator_of("doctor").validate(told)
+    rows = told["checks"]
     assert [(row["what"], row["ok"], row["counts"]) for row in rows] == [
         ("git", True, True),
         ("target el6", False, False),
