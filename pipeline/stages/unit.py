@@ -50,7 +50,7 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> UnitReport:
     if foreign:
         context.progress.warning(foreign)
     if wrong:
-        hint = "the log has each test's reason, the run that is told of last"
+        hint = "the log has each test's reason; it ends with the run on that part of the series"
         raise UnitError("unit-tests", wrong, hint=hint, log_path=context.log_path)
     return report
 
