@@ -91,7 +91,7 @@ def test_a_patch_has_subject_author_files_and_digest(patches_dir, write):
     ],
 )
 def test_a_patch_has_the_time_that_it_was_written(patches_dir, write, date, seconds):
-    write("a.patch\n", a=re.sub("Date: .*", f"Date: {date}", PATCH))
+    write("0001-a.patch\n", a=re.sub("Date: .*", f"Date: {date}", PATCH))
     assert read_series(patches_dir)[0].date_seconds == seconds
 
 
