@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.engine import Engine
+from pipeline.engines.base import Engine
 from pipeline.model import Job
 from pipeline.progress import Progress
 from pipeline.settings import PackageSettings, Settings, TargetSettings

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import command
-from pipeline.engine import ContainerEngine, Engine, choose_engine
+from pipeline.engines.base import Engine
+from pipeline.engines.choice import choose_engine
+from pipeline.engines.container import ContainerEngine
 from pipeline.errors import PipelineError
 from pipeline.images import image_reference
 from pipeline.progress import Progress, print_document

@@ -14,7 +14,7 @@ from typing import Literal
 from pipeline import command, files
 from pipeline.command import CommandResult
 from pipeline.context import JobContext
-from pipeline.engine import Workspace
+from pipeline.engines.base import Workspace
 from pipeline.errors import BuildError, CommandFailed
 from pipeline.mirrors.repodata import source_name
 from pipeline.model import BuildResult, Evr, Rpm

@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline import command, engine, files
+from pipeline import command, files
+from pipeline.engines import host
 from pipeline.errors import LintError
 from pipeline.model import BuildResult, Finding
 
@@ -34,7 +35,7 @@ def check(
         for path in (config_path, *parts):
             files.copy_whole(path, folder / path.name)
         result = command.run(
-            [*engine.without_rights(), *plan(folder / config_path.name, [folder / path.name for path in parts])],
+            [*host.without_rights(), *plan(folder / config_path.name, [folder / path.name for path in parts])],
             timeout_seconds=timeout_seconds,
             cwd=folder,  # nobody may not enter ours
             log_path=log_path,

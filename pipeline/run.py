@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pipeline.chain import Chain
 from pipeline.context import JobContext, TargetContext
-from pipeline.engine import Engine, choose_engine
+from pipeline.engines.base import Engine
+from pipeline.engines.choice import choose_engine
 from pipeline.errors import Interrupted, PipelineError
 from pipeline.flow import JOB_STAGES, STAGES, TARGET_STAGES, Stage, needed_for
 from pipeline.images import image_reference

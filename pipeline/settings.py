@@ -15,13 +15,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pipeline.errors import SettingsError, UsageError
 from pipeline.model import Job, Source
+from pipeline.sourcespec import SOURCE_FORMS, parse_source, sha256_digits
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _RELEASE_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNKNOWN_KEY = "unknown key; remove it or correct its name"
-SOURCE_FORMS = "srpm:PATH-or-URL, yum:URL, git:REPO@TAG or demo"
 
 # What every target needs so that rpm 4.8 can read the packages.
 # Source: rpm macros file; EL6's rpm knows gzip payloads and SHA-256 file digests (algorithm 8).
@@ -45,33 +44,6 @@ _THE_SAME_EVERYWHERE = {
     "_smp_build_ncpus": "4",
     "_srcdefattr": "(0644,root,root)",
 }
-
-
-def parse_source(text: str) -> Source:
-    """The source that `text` names; the form is the one of `--source`.
-
-    Raises: ValueError with the forms that exist.
-    """
-    kind, _, location = text.partition(":")
-    if kind == "demo":
-        return Source(kind="demo", location=location)
-    if kind == "srpm" and location.partition("#")[0]:
-        location, _, pin = location.partition("#sha256=")
-        return Source(kind="srpm", location=location, sha256=_sha256(pin) if pin else "")
-    if kind == "yum" and "://" in location:
-        return Source(kind="yum", location=location)
-    repository, at, tag = location.rpartition("@")
-    if kind == "git" and at and repository and tag and not tag.startswith("-"):
-        return Source(kind="git", location=repository, tag=tag)
-    if kind == "git" and location and not at:
-        raise ValueError(f"'{text}' is no source: @TAG is missing; write git:{location}@TAG")
-    raise ValueError(f"'{text}' is no source; write {SOURCE_FORMS}")
-
-
-def _sha256(text: str) -> str:
-    if not _SHA256.fullmatch(text):
-        raise ValueError(f"'{text}' is no sha256: write 64 lower-case hexadecimal digits")
-    return text
 
 
 def _commit(text: str) -> str:
@@ -135,7 +107,7 @@ class PackageSettings(_Section):
     label: ReleaseWord
     release_floor: Annotated[int, Field(ge=1)] = 1
     python: Annotated[str, Field(pattern=r"^(|\d+\.\d+)$")] = ""
-    sha256: dict[str, Annotated[str, AfterValidator(_sha256)]] = {}
+    sha256: dict[str, Annotated[str, AfterValidator(sha256_digits)]] = {}
     git_commits: dict[str, Annotated[str, AfterValidator(_commit)]] = {}
     dist_left_out: dict[DistPattern, Annotated[str, Field(min_length=1)]] = {}
     sources: dict[str, tuple[Annotated[str, AfterValidator(_source_text)], ...]]

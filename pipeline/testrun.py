@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.context import JobContext
-from pipeline.engine import Workspace
+from pipeline.engines.base import Workspace
 from pipeline.errors import CommandFailed, UnitError
 from pipeline.model import UnitOutcome
 

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from pipeline.command import CommandResult
 from pipeline.context import JobContext
-from pipeline.engine import Engine, Workspace
+from pipeline.engines.base import Engine, Workspace
 from pipeline.files import file_record
 from pipeline.model import Evr, Image, Job, Srpm
 from pipeline.progress import Progress

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.context import JobContext
-from pipeline.engine import HostEngine
+from pipeline.engines.host import HostEngine
 from pipeline.errors import PipelineError
 from pipeline.files import file_record
 from pipeline.model import AppliedPatch, Evr, Image, Job, PatchedTree, Reservation, Srpm, Tree

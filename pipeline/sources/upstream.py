@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from pipeline import command
-from pipeline.engine import Workspace
+from pipeline.engines.base import Workspace
 from pipeline.errors import (
     BuildError,
     CommandFailed,

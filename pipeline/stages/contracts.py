@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline import files, rpmbuild, testrun
 from pipeline.context import JobContext
-from pipeline.engine import Workspace
+from pipeline.engines.base import Workspace
 from pipeline.errors import UnitError
 from pipeline.model import BuildResult, ContractReport, Image, PatchedTree
 

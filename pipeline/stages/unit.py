@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import files, parallel, testrun
 from pipeline.context import JobContext
-from pipeline.engine import Workspace
+from pipeline.engines.base import Workspace
 from pipeline.errors import PipelineError, UnitError
 from pipeline.model import Image, MatrixRow, PatchedTree, UnitReport
 from pipeline.series import number_of

@@ -18,7 +18,7 @@ import pytest
 
 from pipeline import files
 from pipeline.context import TargetContext
-from pipeline.engine import HostEngine
+from pipeline.engines.host import HostEngine
 from pipeline.model import BuildResult, Publication, Repository
 from pipeline.progress import Progress
 from pipeline.rpmbuild import read_rpm

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipeline import files
 from pipeline.context import JobContext
-from pipeline.engine import HostEngine
+from pipeline.engines.host import HostEngine
 from pipeline.model import Image, Job
 from pipeline.progress import Progress
 from pipeline.settings import read_settings

@@ -10,7 +10,9 @@ import pytest
 
 from pipeline import command
 from pipeline.command import CommandResult
-from pipeline.engine import ContainerEngine, HostEngine, choose_engine, plan_container
+from pipeline.engines.choice import choose_engine
+from pipeline.engines.container import ContainerEngine, plan_container
+from pipeline.engines.host import HostEngine
 from pipeline.errors import CommandFailed, CommandTimedOut, EngineError
 
 GOLDEN_DIR = Path(__file__).parent.parent / "golden" / "plan_container"
@@ -79,7 +81,7 @@ def test_host_commands_see_every_workspace_at_one_path_and_on_one_host_and_nobod
 
 
 def test_where_nothing_may_be_mounted_a_host_command_sees_the_workspace_where_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.engine._HOST_GUEST_DIR", tmp_path / "link")
+    monkeypatch.setattr("pipeline.engines.host._HOST_GUEST_DIR", tmp_path / "link")
     (tmp_path / "link").symlink_to("/")
     with HostEngine().workspace(tmp_path) as workspace:
         told = workspace.run(["pwd"], timeout_seconds=10, capture=True).stdout

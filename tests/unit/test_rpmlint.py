@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import command, engine, rpmlint
+from pipeline import command, rpmlint
 from pipeline.command import CommandResult
+from pipeline.engines import host
 from pipeline.errors import CommandFailed, LintError
 from pipeline.model import BuildResult, Evr, File, Finding, Rpm
 
@@ -55,7 +56,7 @@ def check(build, tmp_path, monkeypatch):
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
         # Nobody cannot read a folder of pytest's; who runs it is seen in the integration tests.
-        monkeypatch.setattr(engine, "without_rights", lambda: ())
+        monkeypatch.setattr(host, "without_rights", lambda: ())
         (tmp_path / "c.toml").touch()
         for part in (build.spec, build.srpm.file, build.rpms[0].file):
             (tmp_path / part.path).parent.mkdir(exist_ok=True)

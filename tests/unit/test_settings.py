@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.errors import SettingsError, UsageError
 from pipeline.model import Job, Source
-from pipeline.settings import choose_jobs, parse_source, read_settings
+from pipeline.settings import choose_jobs, read_settings
+from pipeline.sourcespec import parse_source
 
 DIGEST = "0123456789abcdef" * 4
 JOB = Job(package="vdsm", target="demo")

@@ -16,7 +16,7 @@ import pytest
 from pipeline import clean, marks, oldimages
 from pipeline.clean import Wish
 from pipeline.command import CommandResult
-from pipeline.engine import HostEngine
+from pipeline.engines.host import HostEngine
 from pipeline.errors import BuildError, CommandFailed, UsageError
 from pipeline.model import Job
 from pipeline.progress import Progress

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which engine a target's commands run in."""
+
+from __future__ import annotations
+
+from pipeline import command
+from pipeline.engines.base import Engine
+from pipeline.engines.container import ContainerEngine
+from pipeline.engines.host import HostEngine
+from pipeline.errors import EngineError
+from pipeline.model import EngineName
+
+
+def choose_engine(wish: str, image: str) -> Engine:
+    """The engine for a wish (`host`, `podman`, `docker` or `auto`) and an image reference.
+
+    Raises: EngineError when a container is wanted and no engine, or no image, is there.
+    """
+    if wish == "host" or (wish == "auto" and not image):
+        return HostEngine()
+    candidates: tuple[EngineName, ...] = ("podman", "docker") if wish == "auto" else (_container_name(wish),)
+    for program in candidates:
+        if command.is_on_path(program):
+            if not image:
+                raise EngineError(
+                    "image-missing",
+                    f"engine '{wish}' needs an image and the target names none",
+                    hint="give the target an image in pipeline.toml, or use --engine host",
+                )
+            return ContainerEngine(program, image)
+    raise EngineError(
+        "engine-missing",
+        f"{' and '.join(candidates)} {'is' if len(candidates) == 1 else 'are'} not on PATH",
+        hint="install podman (`apt-get install podman` or `dnf install podman`), or use --engine host",
+    )
+
+
+def _container_name(wish: str) -> EngineName:
+    return "docker" if wish == "docker" else "podman"
