@@ -156,7 +156,7 @@ def test_a_release_says_what_differs_from_the_vendor_and_the_next_one_from_it(re
     result = released.run("release")
 
     assert result.code == 0, result.stderr
-    assert "against 904: 1 file changed in 7 packages" in result.stderr
+    assert "against 904: 1 file changed, " in result.stderr  # and the digest that each package provides
     told = result.document["jobs"][0]["changes"]
     assert told == {"document": "demo/vdsm/releases/905/changes.json", "text": "demo/vdsm/releases/905/changes.md",
                     "last": "904"}  # fmt: skip
