@@ -25,7 +25,7 @@ def reason(stages: Sequence[StageOutcome], evr: str) -> str:
     if set(whys) == {"not done before"}:
         return "not done before"
     packages = any(stage.name in needed_for("build") for stage in first)
-    return f"{'rebuilding' if packages else 'trying again'}: {', '.join(whys)}"
+    return f"{'rebuilding' if packages else 'checking again'}: {', '.join(whys)}"
 
 
 def _unchanged(rows: dict[str, StageOutcome], evr: str) -> str:

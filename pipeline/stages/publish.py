@@ -36,7 +36,7 @@ def run(repository: Repository, *, context: TargetContext) -> Publication:
     guard.refuse_older(repository.new, state.packages)
     refuse_other_state(repository, state)
     names = plan_names(repository, state)
-    _send(repository, names, destination, context, anew=not state.repomd_sha256)
+    _send(repository, names, state, destination, context)
     _switch(repository, state, destination, context)
     return _publication(state.destination, repository.revision, repository.repomd.sha256, changed=True)
 
@@ -64,15 +64,21 @@ def refuse_other_state(repository: Repository, state: MirrorState) -> None:
 
 
 def _send(
-    repository: Repository, names: tuple[str, ...], destination: Destination, context: TargetContext, *, anew: bool
+    repository: Repository,
+    names: tuple[str, ...],
+    state: MirrorState,
+    destination: Destination,
+    context: TargetContext,
 ) -> None:
     """Put the files there, and see that each has arrived as it is here."""
     repo_dir = context.out_path / repository.tree.path
     size_bytes = sum((repo_dir / name).stat().st_size for name in names)
     context.progress.note(f"sending {len(names)} files, {size_bytes / 1e6:.1f} MB, to {destination.address}")
-    destination.send(repo_dir, names, context.log_path, anew=anew)
+    destination.send(repo_dir, names, context.log_path, anew=not state.repomd_sha256)
     differing = destination.differing(repo_dir, names, context.log_path)
     if differing:
+        if _stands(destination, context) != state.repomd_sha256:
+            raise _changed_meanwhile(state.destination, f"somebody else published {differing[0]}")
         raise PublishError(
             "mirror-differs",
             f"{differing[0]} on the mirror {destination.address} is not what was sent ({len(differing)} files)",

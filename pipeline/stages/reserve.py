@@ -45,8 +45,8 @@ def inputs(tree: PatchedTree, image: Image, *, context: JobContext) -> dict[str,
     ours = [each for each in book_of(context).reservations() if each.input_sha256 == digest(wanted)]
     return {
         **wanted,
-        "releases": redacted(context.settings.releases.remote),
-        "in the way of the last release": (_obstacle(ours[-1], state, context) if ours else "") or "nothing",
+        "releases' remote": redacted(tags_of(tree.srpm, context).remote) or "none",
+        "what stands in the way": (_obstacle(ours[-1], state, context) if ours else "") or "nothing",
     }
 
 
@@ -75,6 +75,7 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> Reservation:
                 input_sha256=digest(wanted),
                 inputs=tuple(wanted.items()),
             )
+            _warn_of_others(there, book, wanted, state, context)
             guard.refuse(wish.evr, guard.rivals(state.packages, context.job.package, but=wish.evr))
             taken = wish if wish in there.reservations else tags.take(wish)
             if taken is not None:
@@ -94,8 +95,10 @@ def foresee(srpm: Srpm, *, context: JobContext) -> Foreseen:
     state, book, there = _mirror_state(context), book_of(context), tags_of(srpm, context).read()
     published = {rpm.evr for rpm in guard.rivals(state.packages, context.job.package)}
     given_out = {each.number: each.evr for each in (*there.reservations, *book.reservations())}
+    next_evr = _evr(srpm, _next_number(state, book, there, context), context)
+    guard.refuse(next_evr, guard.rivals(state.packages, context.job.package))
     return Foreseen(
-        next=_evr(srpm, _next_number(state, book, there, context), context),
+        next=next_evr,
         unpublished=tuple(evr for _, evr in sorted(given_out.items()) if evr not in published),
     )
 
@@ -181,6 +184,17 @@ def _of_the_same_input(
 def _next_number(state: MirrorState, book: Book, there: Taken, context: JobContext) -> int:
     seen = [*_numbers_on(state, context), *_numbers_built(context), *book.numbers(), *there.numbers]
     return release.next_number(seen, floor=context.package.release_floor)
+
+
+def _warn_of_others(there: Taken, book: Book, wanted: dict[str, str], state: MirrorState, context: JobContext) -> None:
+    """Tell when hosts have a release that was made elsewhere, of other input: this one would take that back."""
+    highest = max(_numbers_on(state, context), default=0)
+    if highest in book.numbers() or not highest:
+        return
+    elsewhere = next((each for each in there.reservations if each.number == highest), None)
+    how = difference(wanted, dict(elsewhere.inputs)) if elsewhere else "nobody here knows of what input"
+    if how:
+        context.progress.warning(f"{highest} on the mirror was made elsewhere ({how}): this release takes its place")
 
 
 def _numbers_on(state: MirrorState, context: JobContext) -> list[int]:
