@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline import files, guard, release, rpmbuild
 from pipeline.allocation.book import Book
@@ -18,9 +17,10 @@ from pipeline.context import JobContext
 from pipeline.errors import ReleaseError
 from pipeline.gitenv import located
 from pipeline.inputs import difference, digest
+from pipeline.ledger import Ledger
 from pipeline.mirrors import mirror
 from pipeline.mirrors.destination import find_destination
-from pipeline.model import Evr, Image, MirrorState, PatchedTree, Reservation, Srpm
+from pipeline.model import BuildResult, Evr, Image, MirrorState, PatchedTree, Reservation, Srpm
 from pipeline.sources.address import redacted
 from pipeline.spectext import read_spec
 
@@ -158,12 +158,12 @@ def _obstacle(reservation: Reservation, state: MirrorState, context: JobContext)
     higher = max(_numbers_on(state, context), default=0)
     if higher > reservation.number:
         return f"{higher} is published"
-    for package in guard.rivals(state.packages, context.job.package):
-        if package.evr == reservation.evr:
-            folder = "SRPMS" if package.arch == "src" else f"RPMS/{package.arch}"
-            here = context.home_dir / folder / Path(package.href).name
-            if here.exists() and files.sha256_of(here) != package.sha256:
-                return f"{reservation.number} is published with other contents"
+    # By the record of the build, not by its files: one that somebody edited is built again, under its number.
+    built = Ledger(context.home_dir, context.out_path).last("build", BuildResult)
+    ours = {rpm.nevra: rpm.file.sha256 for rpm in built.all_rpms} if built else {}
+    there = [rpm for rpm in state.packages if rpm.evr == reservation.evr]
+    if any(ours.get(rpm.nevra, rpm.sha256) != rpm.sha256 for rpm in there):
+        return f"{reservation.number} is published with other contents"
     return ""
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from pipeline.errors import PublishError, ReleaseError, SettingsError
 from pipeline.inputs import digest
-from pipeline.model import Evr, MirrorState, PublishedRpm
+from pipeline.ledger import Ledger
+from pipeline.model import BuildResult, Evr, File, MirrorState, PublishedRpm, Rpm
 from pipeline.stages import reserve
 from tests.reserving import IMAGE, SPEC, Machine, new_machine
 
@@ -179,27 +180,47 @@ def test_a_former_input_has_its_former_number_until_a_higher_one_is_published(ma
     assert second.number() == 905  # hosts have 905, and its input has not changed
 
 
-@pytest.mark.parametrize(("arch", "folder"), [("src", "SRPMS"), ("x86_64", "RPMS/x86_64"), ("noarch", "RPMS/noarch")])
-def test_a_number_that_is_published_with_other_contents_is_given_up(machine, published, arch, folder):
-    number = machine.number()
-    there = rpm(f"0.el6.label.{number}", arch=arch, content="ours")
-    published.append(there)
-    assert machine.number() == number
-    here = machine.home_dir / folder / Path(there.href).name
-    here.parent.mkdir(parents=True)
-    here.write_text("ours")
+def note_build(machine: Machine, *rpms: PublishedRpm) -> None:
+    """Put it into the ledger that these were built here."""
+    made = [Rpm(file=File(path=Path(each.href), size_bytes=1, sha256=each.sha256), name=each.name, evr=each.evr,
+                arch=each.arch, source=each.source) for each in rpms]  # fmt: skip
+    build = BuildResult(srpm=made[0], rpms=tuple(made[1:]), spec=made[0].file)
+    Ledger(machine.home_dir, machine.context.out_path).keep("build", build, {}, finished="", seconds=0)
+
+
+@pytest.mark.parametrize("arch", ["src", "x86_64", "noarch"])
+def test_a_number_that_is_published_with_other_contents_than_we_built_is_given_up(machine, published, arch):
+    def built(other: str) -> list[PublishedRpm]:
+        return [rpm("0.el6.label.904", arch=each, content="other" if each == other else "")
+                for each in ("src", "x86_64", "noarch")]  # fmt: skip
+
+    assert machine.number() == 904
+    published += built("")
     before = machine.inputs()
-    assert machine.number() == number
-    here.write_text("built on another machine")
-    assert machine.inputs() != before
-    assert machine.number() == number + 1
+    note_build(machine, *built(""))
+    assert machine.inputs() == before
+    assert machine.number() == 904
+    note_build(machine, *built(arch))
+    assert machine.inputs()["in the way of the last release"] == "904 is published with other contents"
+    assert [machine.number(), machine.number()] == [905, 905]
+    assert machine.inputs()["in the way of the last release"] == "nothing"
+
+
+def test_a_package_here_that_was_edited_gives_no_new_number(machine, published):
+    """It is built again: what we recorded is what was published."""
+    there = rpm("0.el6.label.904", content="ours")
+    machine.number()
+    published.append(there)
+    note_build(machine, there)
+    here = machine.home_dir / "RPMS/x86_64" / Path(there.href).name
+    here.parent.mkdir(parents=True)
+    here.write_text("edited")
+    assert machine.number() == 904
 
 
 def test_what_an_older_number_is_published_with_does_not_matter(machine, published):
     machine.number()
-    old = machine.home_dir / "RPMS/x86_64" / Path(rpm("0.el6.label.904").href).name
-    old.parent.mkdir(parents=True)
-    old.write_text("ours")
+    note_build(machine, rpm("0.el6.label.904", content="ours"))
     published.append(rpm("0.el6.label.904", content="theirs"))
     second = machine.with_patch("second")
     assert [second.number(), second.number()] == [905, 905]
@@ -332,9 +353,7 @@ def test_an_out_directory_that_was_copied_gives_the_other_machine_s_number_until
     here, there = machine.with_patch("here"), copy.with_patch("there")
     assert (here.number(), there.number()) == (905, 905)
     published.append(rpm("0.el6.label.905", arch="src", content="here"))
-    built = there.home_dir / "SRPMS" / "vdsm-4.16.30-0.el6.label.905.src.rpm"
-    built.parent.mkdir()
-    built.write_text("there")
+    note_build(there, rpm("0.el6.label.905", arch="src", content="there"))
     assert (here.number(), there.number()) == (905, 906)
 
 
