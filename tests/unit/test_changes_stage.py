@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import rpmheaders
+from pipeline.errors import PublishError
 from pipeline.files import file_record
 from pipeline.ledger import Ledger
-from pipeline.model import BuildResult, Changes, Evr, Rpm
+from pipeline.model import BuildResult, Changes, Evr, MirrorState, PublishedRpm, Rpm
 from pipeline.rpmheaders import RELATIONS, Header
 from pipeline.stages import changes
 
@@ -176,3 +177,51 @@ def test_contents_are_read_of_what_headers_leave_open(make, release, context, mo
     assert {names for _, names in asked} == {()}
     assert release(905, "other").last == "904"
     assert ("vdsm-4.16.30-0.demo.noarch.rpm", ("/f",)) in asked
+
+
+@pytest.fixture
+def published(monkeypatch) -> list[PublishedRpm]:
+    """What the mirror holds; tests add to it."""
+    rpms: list[PublishedRpm] = []
+    monkeypatch.setattr(
+        "pipeline.mirrors.mirror.read_state", lambda *_, **__: MirrorState(destination="", packages=tuple(rpms))
+    )
+    return rpms
+
+
+def on_the_mirror(build: BuildResult, context, *, here: bool) -> list[PublishedRpm]:
+    """The packages of a build, moved to the local mirror or copied there."""
+    placed = []
+    for made in build.all_rpms:
+        path = context.out_path / made.file.path
+        href = f"{made.arch}/{path.name}"
+        there = context.out_path / "mirror" / "demo" / href
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_bytes(path.read_bytes())
+        if not here:
+            path.unlink()
+        placed.append(PublishedRpm(name="vdsm", evr=made.evr, arch=made.arch, href=href, source="vdsm",
+                                   size_bytes=made.file.size_bytes, sha256=made.file.sha256))  # fmt: skip
+    return placed
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_release_is_compared_with_what_hosts_have(make, release, context, published, told, here):
+    published += on_the_mirror(make(905, "theirs"), context, here=here)
+    release(904, "ours"), release(906, "never published")
+    made = release(907, "theirs")
+    assert made.last == "905"
+    assert told.getvalue().splitlines()[-1] == "    against 905: nothing but the release differs in 1 package"
+
+
+def test_the_demo_on_the_mirror_is_not_what_the_real_thing_is_compared_with(make, release, context, published):
+    published += on_the_mirror(make(905, "theirs"), context, here=True)
+    release(904, "ours", label="0.el6.label")
+    assert release(907, "x", label="0.el6.label").last == "904"
+
+
+def test_a_published_package_that_is_damaged_is_told(make, release, context, published):
+    published += on_the_mirror(make(905, "theirs"), context, here=False)
+    (context.out_path / "mirror/demo" / published[0].href).write_text("damaged")
+    with pytest.raises(PublishError, match="is not what its metadata says"):
+        release(907)

@@ -16,7 +16,7 @@ from pipeline.inputs import digest
 from pipeline.ledger import Ledger
 from pipeline.model import BuildResult, Evr, File, MirrorState, PublishedRpm, Rpm
 from pipeline.stages import reserve
-from tests.reserving import IMAGE, SPEC, Machine, new_machine
+from tests.reserving import IMAGE, SPEC, Machine, git, new_machine
 
 
 def rpm(release: str, *, arch: str = "x86_64", source: str = "vdsm", content: str = "", version: str = "4.16.30",
@@ -201,9 +201,9 @@ def test_a_number_that_is_published_with_other_contents_than_we_built_is_given_u
     assert machine.inputs() == before
     assert machine.number() == 904
     note_build(machine, *built(arch))
-    assert machine.inputs()["in the way of the last release"] == "904 is published with other contents"
+    assert machine.inputs()["what stands in the way"] == "904 is published with other contents"
     assert [machine.number(), machine.number()] == [905, 905]
-    assert machine.inputs()["in the way of the last release"] == "nothing"
+    assert machine.inputs()["what stands in the way"] == "nothing"
 
 
 def test_a_package_here_that_was_edited_gives_no_new_number(machine, published):
@@ -229,14 +229,14 @@ def test_what_an_older_number_is_published_with_does_not_matter(machine, publish
 def test_a_floor_that_rises_above_a_number_gives_a_new_one(machine):
     assert machine.number() == 904
     raised = machine.set(release_floor=2000)
-    assert raised.inputs()["in the way of the last release"] == "release_floor is 2000"
+    assert raised.inputs()["what stands in the way"] == "release_floor is 2000"
     assert [raised.number(), raised.number()] == [2000, 2000]
-    assert raised.inputs()["in the way of the last release"] == "nothing"
+    assert raised.inputs()["what stands in the way"] == "nothing"
 
 
 def test_the_inputs_see_what_stands_in_the_way_until_it_is_beaten(machine, published):
     def way() -> str:
-        return machine.inputs()["in the way of the last release"]
+        return machine.inputs()["what stands in the way"]
 
     assert way() == "nothing"
     assert machine.number() == 904
@@ -255,7 +255,7 @@ def test_what_is_in_the_way_of_this_input_s_own_release_is_seen_behind_a_later_r
     machine.with_patch("second").number()
     before = machine.inputs()
     published.append(rpm("0.el6.label.905"))
-    assert machine.inputs()["in the way of the last release"] == "905 is published"
+    assert machine.inputs()["what stands in the way"] == "905 is published"
     assert machine.inputs() != before
 
 
@@ -369,7 +369,7 @@ def test_no_input_has_a_password(machine):
     releases = machine.context.settings.releases.model_copy(update={"remote": "https://me:word@example.org/r.git"})
     secret = machine.set(releases=releases)
     assert "word" not in json.dumps(secret.inputs())
-    assert secret.inputs()["releases"] == "https://***@example.org/r.git"
+    assert secret.inputs()["releases' remote"] == "https://***@example.org/r.git"
 
 
 def test_the_demo_is_refused_for_a_mirror_elsewhere_before_that_is_asked(machine, monkeypatch):
@@ -384,7 +384,7 @@ def test_the_demo_is_refused_for_a_mirror_elsewhere_before_that_is_asked(machine
 
 
 def test_what_is_no_demo_may_go_to_a_mirror_elsewhere(machine):
-    assert machine.set(mirror_override="host:/srv").inputs()["in the way of the last release"] == "nothing"
+    assert machine.set(mirror_override="host:/srv").inputs()["what stands in the way"] == "nothing"
 
 
 def test_the_remote_is_a_path_below_the_checkout_or_an_address_and_none_for_the_demo(machine):
@@ -399,3 +399,30 @@ def test_the_remote_is_a_path_below_the_checkout_or_an_address_and_none_for_the_
     for address in ("git@example.org:r.git", "https://example.org/r.git", "file:///srv/r.git"):
         assert remote(address) == address
     assert remote("./releases.git", demo=True) == remote("") == ""
+
+
+def test_a_plan_refuses_what_a_release_would(machine, published):
+    published.append(rpm("0.el6.mabel.904"))
+    with pytest.raises(ReleaseError, match="does not beat"):
+        machine.foreseen()
+
+
+def test_a_release_that_takes_the_place_of_another_machine_s_says_so(tmp_path, published):
+    remote = tmp_path / "remote.git"
+    remote.mkdir()
+    git(remote, "init", "--quiet", "--bare")
+    ours, theirs = (new_machine(tmp_path / name, remote) for name in ("ours", "theirs"))
+    assert ours.number() == 904
+    assert theirs.with_patch("newer").number() == 905
+    published.append(rpm("0.el6.label.905"))
+    assert ours.number() == 906
+    assert "905 on the mirror was made elsewhere (patches/vdsm/1.patch changed)" in ours.said.getvalue()
+    published.append(rpm("0.el6.label.906"))
+    assert ours.with_patch("next").number() == 907
+    assert "906 on the mirror was made elsewhere" not in ours.said.getvalue()
+
+
+def test_a_release_on_the_mirror_that_nobody_here_knows_is_told(machine, published):
+    published.append(rpm("0.el6.label.905"))
+    assert machine.number() == 906
+    assert "905 on the mirror was made elsewhere (nobody here knows of what input)" in machine.said.getvalue()
