@@ -14,7 +14,7 @@ from pipeline.chain import Chain
 from pipeline.context import JobContext, TargetContext
 from pipeline.engines.base import Engine
 from pipeline.engines.choice import choose_engine
-from pipeline.errors import Interrupted, PipelineError
+from pipeline.errors import Interrupted, NetworkError, PipelineError
 from pipeline.flow import JOB_STAGES, STAGES, TARGET_STAGES, Stage, needed_for
 from pipeline.images import image_reference
 from pipeline.model import Job, JobOutcome, Publication, StageOutcome
@@ -74,7 +74,12 @@ class Run:
         srpm = chain.records.get("fetch")
         if srpm is None or "reserve" not in needed_for(self.last_stage):
             return planned
-        foreseen = STAGES["reserve"].module().foresee(srpm, context=self.job_context(planned.job))
+        tree, image = (chain.records.get(name) for name in STAGES["reserve"].needs)
+        try:
+            foreseen = STAGES["reserve"].module().foresee(srpm, tree, image, context=self.job_context(planned.job))
+        except NetworkError as error:
+            self.progress.warning(f"{planned.job}: {error.message}, so which release it would be is not known")
+            return planned
         return replace(planned, evr=planned.evr or str(foreseen.next), unpublished=foreseen.unpublished)
 
     def _perform_target(self, target: str, jobs: tuple[Job, ...], *, keep_going: bool) -> TargetOutcome:

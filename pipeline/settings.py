@@ -19,6 +19,7 @@ from pipeline.sourcespec import SOURCE_FORMS, parse_source, sha256_digits
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _RELEASE_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_DIST_WORD = re.compile(r"(el|fc)\d+")
 _MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNKNOWN_KEY = "unknown key; remove it or correct its name"
 
@@ -61,6 +62,8 @@ def _macro_name(text: str) -> str:
 def _release_word(text: str) -> str:
     if not _RELEASE_WORD.fullmatch(text):
         raise ValueError(f"'{text}' cannot stand in a release: write letters and digits only, a letter first")
+    if _DIST_WORD.fullmatch(text):
+        raise ValueError(f"'{text}' reads as a dist tag, so our releases would be taken for a vendor's: choose a word")
     return text
 
 

@@ -63,7 +63,7 @@ class Machine:
         return reserve.inputs(self.tree, IMAGE, context=self.context)
 
     def foreseen(self) -> reserve.Foreseen:
-        return reserve.foresee(self.tree.srpm, context=self.context)
+        return reserve.foresee(self.tree.srpm, self.tree, IMAGE, context=self.context)
 
     def with_patch(self, text: str) -> Machine:
         """The same machine with another patch."""

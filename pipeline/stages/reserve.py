@@ -7,14 +7,16 @@ bytes that everybody else has under its name.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from pipeline import files, guard, release, rpmbuild
 from pipeline.allocation.book import Book
 from pipeline.allocation.tags import Tags, Taken
 from pipeline.context import JobContext
-from pipeline.errors import ReleaseError
+from pipeline.errors import NetworkError, ReleaseError
 from pipeline.gitenv import located
 from pipeline.inputs import difference, digest
 from pipeline.ledger import Ledger
@@ -27,6 +29,7 @@ from pipeline.spectext import read_spec
 # Rises when the pipeline makes other packages of the same input.
 _MAKING = "1"
 _ATTEMPTS = 200
+_DAY_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +46,11 @@ def inputs(tree: PatchedTree, image: Image, *, context: JobContext) -> dict[str,
         mirror.refuse_demo(tree.srpm.nevra, find_destination(context.settings, context.target_name))
     wanted, state = release_inputs(tree, image, context), _mirror_state(context)
     ours = [each for each in book_of(context).reservations() if each.input_sha256 == digest(wanted)]
+    tags = tags_of(tree.srpm, context)
     return {
         **wanted,
-        "releases' remote": redacted(tags_of(tree.srpm, context).remote) or "none",
+        "releases' remote": redacted(tags.remote) or "none",
+        "the release on the remote": _kept_by(tags, ours[-1]) if ours else "none",
         "what stands in the way": (_obstacle(ours[-1], state, context) if ours else "") or "nothing",
     }
 
@@ -55,6 +60,7 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> Reservation:
 
     Raises: ReleaseError, NetworkError, SettingsError, SrpmError.
     """
+    _refuse_future(tree)
     wanted = release_inputs(tree, image, context)
     state = _mirror_state(context)
     book, tags = book_of(context), tags_of(tree.srpm, context)
@@ -65,9 +71,7 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> Reservation:
     with book.lock():
         for _ in range(_ATTEMPTS):
             there = tags.read()
-            # The remote has the say: what the book alone knows may be somebody else's there.
-            known = [*there.reservations, *(each for each in book.reservations() if each.number not in there.numbers)]
-            same = _of_the_same_input(known, tree.srpm, digest(wanted), state, context)
+            same = _of_the_same_input(_known(book, there), tree.srpm, digest(wanted), state, context)
             number = same.number if same else _next_number(state, book, there, context)
             wish = same or Reservation(
                 number=number,
@@ -90,17 +94,47 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> Reservation:
     )
 
 
-def foresee(srpm: Srpm, *, context: JobContext) -> Foreseen:
-    """What `run` would give an input that has no release, and what was given out in vain. Raises: as `run`."""
+def foresee(srpm: Srpm, tree: PatchedTree | None, image: Image | None, *, context: JobContext) -> Foreseen:
+    """What `run` would give, and what was given out in vain.
+
+    Without the patched tree the input is not known yet, and taken for one that has no release.
+
+    Raises: as `run`.
+    """
     state, book, there = _mirror_state(context), book_of(context), tags_of(srpm, context).read()
     published = {rpm.evr for rpm in guard.rivals(state.packages, context.job.package)}
     given_out = {each.number: each.evr for each in (*there.reservations, *book.reservations())}
-    next_evr = _evr(srpm, _next_number(state, book, there, context), context)
-    guard.refuse(next_evr, guard.rivals(state.packages, context.job.package))
+    same = None
+    if tree is not None and image is not None:
+        known = _known(book, there)
+        same = _of_the_same_input(known, srpm, digest(release_inputs(tree, image, context)), state, context)
+    next_evr = same.evr if same else _evr(srpm, _next_number(state, book, there, context), context)
+    guard.refuse(next_evr, guard.rivals(state.packages, context.job.package, but=next_evr))
     return Foreseen(
         next=next_evr,
         unpublished=tuple(evr for _, evr in sorted(given_out.items()) if evr not in published),
     )
+
+
+def _kept_by(tags: Tags, reservation: Reservation) -> str:
+    """Whether the remote, which may have been put back to an earlier state, still has what it gave out."""
+    try:
+        return "there" if not tags.remote or reservation in tags.read().reservations else "gone"
+    except NetworkError:
+        return "there"  # it is away, and nothing new is asked of it
+
+
+def _refuse_future(tree: PatchedTree) -> None:
+    """Raises: ReleaseError: times after the newest patch are what makes builds of one input the same."""
+    newest = max(tree.patches, key=lambda patch: patch.date_seconds, default=None)
+    if newest is not None and newest.date_seconds > time.time() + _DAY_SECONDS:
+        written = datetime.fromtimestamp(newest.date_seconds, timezone.utc)
+        raise ReleaseError(
+            "clock-behind",
+            f"{newest.file.path.name} was written on {written:%Y-%m-%d}, and this machine's clock says"
+            f" {datetime.now(timezone.utc):%Y-%m-%d}",
+            hint="set the clock, or correct the Date line of the patch: packages bear the time of the newest patch",
+        )
 
 
 def release_inputs(tree: PatchedTree, image: Image, context: JobContext) -> dict[str, str]:
@@ -165,6 +199,11 @@ def _obstacle(reservation: Reservation, state: MirrorState, context: JobContext)
     if any(ours.get(rpm.nevra, rpm.sha256) != rpm.sha256 for rpm in there):
         return f"{reservation.number} is published with other contents"
     return ""
+
+
+def _known(book: Book, there: Taken) -> list[Reservation]:
+    """The remote has the say: what the book alone knows may be somebody else's there."""
+    return [*there.reservations, *(each for each in book.reservations() if each.number not in there.numbers)]
 
 
 def _of_the_same_input(

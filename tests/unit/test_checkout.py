@@ -153,3 +153,43 @@ def test_a_clean_and_an_unknown_checkout_are_not_refused(committed, checkout_dir
     (committed / ".git").rename(committed / "no git")
     checkout.read.cache_clear()
     assert checkout.refusal(read_settings(committed, environ={}), JOBS) is None
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda git, folder: (folder / ".git/info/exclude").write_text("patches/\n"),
+        lambda git, folder: git("update-index", "--assume-unchanged", "patches/vdsm/series"),
+        lambda git, folder: git("update-index", "--skip-worktree", "patches/vdsm/series"),
+    ],
+    ids=["exclude", "assume-unchanged", "skip-worktree"],
+)
+def test_what_git_is_told_not_to_look_at_decides_all_the_same(committed, git, hide):
+    hide(git, committed)
+    (committed / "patches/vdsm/series").write_text("0001.patch\n0002.patch\n")
+    (committed / "patches/vdsm/0002.patch").write_text("a patch\n")
+    assert set(checkout.read(committed).changed) >= {"patches/vdsm/series", "patches/vdsm/0002.patch"}
+
+
+def test_a_file_that_is_ignored_by_the_checkout_itself_decides_all_the_same(committed, git):
+    (committed / ".gitignore").write_text("*.local.patch\n")
+    git("commit", "--quiet", "--all", "--message", "ignore")
+    (committed / "patches/vdsm/0002.local.patch").write_text("a patch\n")
+    assert checkout.read(committed).changed == ("patches/vdsm/0002.local.patch",)
+
+
+def test_a_link_that_is_committed_is_clean_and_one_that_moved_is_not(committed, git):
+    link = committed / "patches/vdsm/link"
+    link.symlink_to("series")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "a link")
+    assert checkout.read(committed).changed == ()
+    checkout.read.cache_clear()
+    link.unlink()
+    link.symlink_to("nowhere")
+    assert checkout.read(committed).changed == ("patches/vdsm/link",)
+
+
+def test_a_decisive_file_that_is_gone_is_told(committed):
+    (committed / "patches/vdsm/series").unlink()
+    assert checkout.read(committed).changed == ("patches/vdsm/series",)

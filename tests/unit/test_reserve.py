@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -426,3 +427,46 @@ def test_a_release_on_the_mirror_that_nobody_here_knows_is_told(machine, publish
     published.append(rpm("0.el6.label.905"))
     assert machine.number() == 906
     assert "905 on the mirror was made elsewhere (nobody here knows of what input)" in machine.said.getvalue()
+
+
+def test_a_release_that_the_remote_lost_is_given_to_it_again(tmp_path, published):
+    remote = tmp_path / "remote.git"
+    remote.mkdir()
+    git(remote, "init", "--quiet", "--bare")
+    ours, theirs = (new_machine(tmp_path / name, remote) for name in ("ours", "theirs"))
+    reserved = ours.reserve()
+    assert ours.inputs()["the release on the remote"] == "there"
+    git(remote, "tag", "-d", reserved.tag)
+    assert ours.inputs()["the release on the remote"] == "gone"
+    assert ours.reserve() == reserved
+    assert theirs.with_patch("theirs").number() == 905
+
+
+def test_a_remote_that_is_away_does_not_make_a_release_gone(tmp_path, published):
+    remote = tmp_path / "remote.git"
+    remote.mkdir()
+    git(remote, "init", "--quiet", "--bare")
+    machine = new_machine(tmp_path / "machine", remote)
+    machine.reserve()
+    before = machine.inputs()
+    remote.rename(tmp_path / "elsewhere.git")
+    assert machine.inputs() == before
+
+
+def test_the_release_of_the_same_input_is_foreseen(tmp_path, published):
+    remote = tmp_path / "remote.git"
+    remote.mkdir()
+    git(remote, "init", "--quiet", "--bare")
+    assert new_machine(tmp_path / "theirs", remote).number() == 904
+    assert str(new_machine(tmp_path / "ours", remote).foreseen().next) == "4.16.30-0.el6.label.904"
+    other = new_machine(tmp_path / "other", remote).with_patch("other")
+    assert str(other.foreseen().next) == "4.16.30-0.el6.label.905"
+
+
+def test_a_patch_of_the_future_is_refused_and_takes_no_number(machine, refusal):
+    late = replace(machine.tree.patches[0], date_seconds=int(time.time()) + 3 * 24 * 3600)
+    error = refusal(replace(machine, tree=replace(machine.tree, patches=(late,))))
+    assert error.reference == "clock-behind"
+    assert error.message.startswith("1.patch was written on ")
+    soon = replace(late, date_seconds=int(time.time()) + 12 * 3600)
+    assert replace(machine, tree=replace(machine.tree, patches=(soon,))).number() == 904

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline import flow
 from pipeline.context import TargetContext
-from pipeline.errors import BuildError, PipelineError, interrupted
+from pipeline.errors import BuildError, NetworkError, PipelineError, interrupted
 from pipeline.flow import Stage
 from pipeline.model import ContractReport, Evr, Job, StageOutcome
 from pipeline.run import Run
@@ -139,8 +140,8 @@ def foreseen(monkeypatch) -> list[object]:
     """What the reserve stage was asked to foresee the release of."""
     asked: list[object] = []
 
-    def foresee(srpm: object, *, context: object) -> Foreseen:
-        asked.append(srpm)
+    def foresee(srpm: object, tree: object, image: object, *, context: object) -> Foreseen:
+        asked.append((srpm, tree, image))
         return Foreseen(next=VAIN[1], unpublished=VAIN[:1])
 
     monkeypatch.setattr("pipeline.stages.reserve.foresee", foresee)
@@ -153,7 +154,25 @@ def test_a_plan_has_the_release_that_would_be_made(new_run, played, foreseen, ma
     planned, without = new_run().plan(JOBS[:2])
     assert (planned.evr, without.evr) == ("4.16.30-0.demo.label.905", "")
     assert (planned.unpublished, without.unpublished) == (VAIN[:1], ())
-    assert foreseen == [srpm]
+    assert foreseen == [(srpm, None, None)]
+
+
+def test_a_plan_looks_for_the_release_of_the_same_input_where_that_is_known(new_run, played, foreseen, make_srpm):
+    tree = SimpleNamespace(patches=())
+    played.records_of["demo/vdsm"] = {"fetch": make_srpm(), "patch": tree, "image": "image"}
+    new_run().plan(JOBS[:1])
+    assert [asked[1:] for asked in foreseen] == [(tree, "image")]
+
+
+def test_a_plan_is_told_though_the_remote_of_the_releases_is_away(new_run, played, monkeypatch, make_srpm, told):
+    def foresee(*_: object, **__: object) -> Foreseen:
+        raise NetworkError("releases-unreachable", "release numbers cannot be had")
+
+    monkeypatch.setattr("pipeline.stages.reserve.foresee", foresee)
+    played.records_of["demo/vdsm"] = {"fetch": make_srpm()}
+    (planned,) = new_run().plan(JOBS[:1])
+    assert (planned.evr, planned.job) == ("", JOBS[0])
+    assert "release numbers cannot be had, so which release it would be is not known" in told.getvalue()
 
 
 def test_a_plan_that_makes_no_release_foresees_none(new_run, played, foreseen, make_srpm):

@@ -181,6 +181,12 @@ def test_a_label_has_letters_and_digits_only(wrong_keys, label):
     assert " cannot stand in a release: write letters and digits only, a letter first (it is " in told
 
 
+@pytest.mark.parametrize("label", ["el6", "fc21"])
+def test_a_label_is_no_dist_tag(wrong_keys, label):
+    (told,) = wrong_keys(('label = "label"', f'label = "{label}"'))
+    assert f"'{label}' reads as a dist tag, so our releases would be taken for a vendor's: choose a word" in told
+
+
 def test_a_file_that_is_no_toml_is_named_with_the_line(checkout_dir):
     (checkout_dir / "pipeline.toml").write_text("a = 1\nb = = 2\n")
     with pytest.raises(SettingsError, match=r"pipeline\.toml is not TOML: .*line 2"):
