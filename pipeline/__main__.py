@@ -146,9 +146,6 @@ def compat(source: str | None, **flags: Any) -> None:
     flags["source"] = None  # a repository here, with no tag: not a source of packages
 
     def examine(settings: Settings, progress: Progress) -> int:
-        from pipeline import command
-
-        command.need("git")  # before GitPython is imported: it looks for git itself
         from pipeline import compat as room
         from pipeline.settings import choose_jobs
 
@@ -182,8 +179,10 @@ def compat(source: str | None, **flags: Any) -> None:
 @_flags
 def refresh(go_on: bool, skip: bool, abort: bool, **flags: Any) -> None:
     def rebase(settings: Settings, progress: Progress) -> int:
-        from pipeline import command, document, lock
+        from pipeline import document, lock
+        from pipeline import refresh as room
         from pipeline.errors import UsageError
+        from pipeline.settings import choose_package
 
         if go_on + skip + abort + bool(flags["source"]) > 1:
             raise UsageError(
@@ -191,10 +190,6 @@ def refresh(go_on: bool, skip: bool, abort: bool, **flags: Any) -> None:
                 "refresh takes one of --source, --continue, --skip and --abort",
                 hint="leave one of them",
             )
-        command.need("git")
-        from pipeline import refresh as room
-        from pipeline.settings import choose_package
-
         work = room.Refresh(settings, choose_package(settings, flags["packages"]), progress)
         source = settings.source_override
         where = (source.location, source.tag) if source else ("", "")

@@ -24,6 +24,7 @@ from typing import IO, Any, cast
 from plumbum import CommandNotFound, local
 
 from pipeline.errors import CommandFailed, CommandMissing, CommandTimedOut, interrupted
+from pipeline.gitenv import OF_A_REPOSITORY
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE_SECONDS = 5.0
@@ -38,12 +39,13 @@ _gate = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandResult:
-    """How a command ended; `stdout` is empty when it went to the log."""
+    """How a command ended; `stdout` is empty when it went to the log, and `stderr` is the end of what went there."""
 
     argv: tuple[str, ...]
     exit_code: int
     stdout: str
     seconds: float
+    stderr: str = ""
 
 
 def shown(argv: Sequence[str]) -> str:
@@ -65,8 +67,9 @@ def run(
     """The result of `argv`, whose exit code is one of `accept`.
 
     With `capture`, standard output is returned and standard error goes to the log; without, both
-    go to the log in the order they were written. `env` is laid over this process's environment. A
-    command that `tidies` up behind others may run while these are ended.
+    go to the log in the order they were written. `env` is laid over this process's environment, of
+    which git does not see whose repository it is run from. A command that `tidies` up behind others
+    may run while these are ended.
 
     Raises: CommandMissing, CommandTimedOut, CommandFailed; KeyboardInterrupt after the group ended;
     Interrupted while nothing may start.
@@ -100,10 +103,10 @@ def run(
                 _end_groups([process])
         seconds = time.monotonic() - started
         stdout = _read_from(captured, 0) if capture else ""
+        tail = _read_from(log, max(offset, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
         if exit_code not in accept:
-            tail = _read_from(log, max(offset, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
             raise _failure(argv, exit_code, stdout + tail, log_path)
-        return CommandResult(argv=tuple(argv), exit_code=exit_code, stdout=stdout, seconds=seconds)
+        return CommandResult(argv=tuple(argv), exit_code=exit_code, stdout=stdout, seconds=seconds, stderr=tail)
 
 
 def _redacted(text: str) -> str:
@@ -162,10 +165,12 @@ def _start(
             f"{argv[0]} is not on PATH",
             hint="run `./bootstrap`, or `.venv/bin/nox -s doctor` to see the package that has it",
         ) from None
+    for name in OF_A_REPOSITORY:  # plumbum would lay `env` over them
+        local.env.pop(name, "")
     process: Any = command.popen(
         args=[*argv[1:]],
         cwd=str(cwd) if cwd else None,
-        env={**local.env.getdict(), **(env or {})},
+        env=dict(env or {}),
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,

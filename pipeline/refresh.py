@@ -10,15 +10,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from git.cmd import Git
-
-from pipeline import command, compat, files
-from pipeline.errors import PatchError, UsageError
+from pipeline import command, compat, files, localgit
+from pipeline.errors import Interrupted, PatchError, UsageError
 from pipeline.model import PatchVerdict
 from pipeline.progress import Progress
 from pipeline.series import SeriesPatch, read_series, without
@@ -33,13 +31,20 @@ _MARKER = re.compile(r"^(?P<path>.+):(?P<line>\d+): leftover conflict marker$", 
 
 @dataclass(kw_only=True, slots=True)
 class _State:
-    """How far a refresh is: each patch that was tried is kept, one commit each, or gone, with the reason."""
+    """How far a refresh is: each patch that was tried is kept, one commit each, or gone, with the reason.
+
+    `stopped` says that a person is to decide about the next one. Once the series is being replaced, `before` is where
+    the former one is kept, and `head` what the new one was made of.
+    """
 
     tag: str
+    commit: str
     names: list[str]
     kept: list[str] = field(default_factory=list)
     gone: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
+    before: str = ""
+    head: str = ""
 
     @property
     def rest(self) -> list[str]:
@@ -61,23 +66,26 @@ class Refresh:
         self._home_dir = settings.out_path / "refresh" / package
         self._tree_dir = self._home_dir / "tree"
         self._series_dir = self._home_dir / "series"
+        self._new_dir = self._home_dir / "new"
         self._progress = progress
 
     def start(self, repository: str, tag: str) -> None:
         """Begin; ends with the new series, or Raises: PatchError at a conflict, UsageError."""
         self._check_start(tag)
         patches = read_series(self._patches_dir)
-        self._clone(repository, tag)
         try:
+            self._clone(repository, tag)
             self._lend_ancestors(patches)
-            self._must("checkout", "--quiet", "-B", _BRANCH, f"refs/tags/{tag}")
+            commit = self._must("rev-parse", f"refs/tags/{tag}^{{commit}}")
+            self._must("checkout", "--quiet", "-B", _BRANCH, commit)
             shutil.copytree(self._patches_dir, self._series_dir)
-            state = _State(tag=tag, names=[patch.path.name for patch in patches])
+            state = _State(tag=tag, commit=commit, names=[patch.path.name for patch in patches])
             self._write(state)
         except BaseException:
-            shutil.rmtree(self._home_dir)
+            self._remove()
             raise
-        self._apply_rest(state)
+        with self._kept_when_interrupted():
+            self._apply_rest(state)
 
     def foresee(self, repository: str, tag: str) -> None:
         """Tell what `start` would do, and do nothing. Raises: PatchError for an unreadable series, UsageError."""
@@ -92,9 +100,16 @@ class Refresh:
 
     def go_on(self, *, skip: bool = False) -> None:
         """Go on behind a conflict that was resolved, or leave that patch out. Raises: PatchError at the next one."""
-        state = self._read()
+        with self._kept_when_interrupted():
+            self._go_on(self._read(), skip=skip)
+
+    def _go_on(self, state: _State, *, skip: bool) -> None:
+        self._refuse_elsewhere(state)
+        self._refuse_edited_series(state)
         if not self._is_stopped():  # somebody ran `git am` by hand, or it stopped behind the last patch
-            self._refuse_markers(f"refs/tags/{state.tag}", "HEAD")
+            self._refuse_markers(state.commit, "HEAD")
+        elif not state.stopped:
+            self._quit_interrupted()
         elif skip:
             self._must("am", "--skip")
         else:
@@ -126,7 +141,7 @@ class Refresh:
     def abort(self) -> None:
         """Give the refresh up; the series is as it was. Raises: UsageError."""
         self._need_one()
-        shutil.rmtree(self._home_dir)
+        self._remove()
         self._progress.heading(f"{self._package}: the refresh is given up, the series is as it was")
 
     def foresee_abort(self) -> None:
@@ -153,12 +168,11 @@ class Refresh:
     def _clone(self, repository: str, tag: str) -> None:
         self._home_dir.mkdir(parents=True, exist_ok=True)
         place = str(Path(repository).absolute()) if Path(repository).exists() else repository
-        code, told = _run(self._home_dir, "clone", "--quiet", "--shared", "--no-checkout", "--", place, "tree")
+        code, told = _git(self._home_dir, "clone", "--quiet", "--shared", "--no-checkout", "--", place, "tree")
         if code == 0:
             code, told = self._git("rev-parse", "--verify", "--quiet", f"refs/tags/{tag}^{{commit}}")
             told = told or f"it has no tag '{tag}'"
         if code != 0:
-            shutil.rmtree(self._home_dir)
             raise UsageError(
                 "refresh-source",
                 f"{repository} cannot be taken: {told.splitlines()[-1] if told else 'git said nothing'}",
@@ -171,7 +185,7 @@ class Refresh:
         if self._git("rev-parse", "--verify", "--quiet", f"refs/tags/{base}")[0] != 0:
             self._progress.warning(f"there is no tag {base}: conflicts will show less of where a patch comes from")
             return
-        self._must("checkout", "--quiet", "-B", "base", base)
+        self._must("checkout", "--quiet", "-B", "base", f"refs/tags/{base}")
         code, told = self._git("am", "--quiet", *(str(patch.path) for patch in patches))
         if code != 0:
             raise PatchError(
@@ -193,6 +207,17 @@ class Refresh:
             self._note_done(state, why=f"{state.tag} has it already")
         self._take_over(state)
 
+    @contextmanager
+    def _kept_when_interrupted(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted",
+                "interrupted; what ran was ended, and what is rebased so far is kept",
+                hint=f"go on: `{self._line('--continue')}`; or give it up: `{self._line('--abort')}`",
+            ) from None
+
     def _note_done(self, state: _State, *, why: str) -> None:
         """The next patch became a commit, or none, for that reason."""
         self._check_commits(state, {len(state.kept), len(state.kept) + 1})
@@ -212,7 +237,7 @@ class Refresh:
                 "refresh-commits",
                 f"{self._tree_dir} has {found} commits behind {state.tag}, where there should be "
                 f"{max(allowed)}, one for each patch",
-                hint=f"make it one commit for each patch (`git rebase -i {state.tag}`), "
+                hint=f"make it one commit for each patch (`git rebase -i {state.commit}`), "
                 f"then `{self._line('--continue')}`",
             )
 
@@ -234,6 +259,50 @@ class Refresh:
             hint=f"{how}; then `{self._line('--continue')}`; or leave the patch out of the series: "
             f"`{self._line('--skip')}`; or give it up: `{self._line('--abort')}`",
         )
+
+    def _refuse_elsewhere(self, state: _State) -> None:
+        """Raises: PatchError unless the tree is on our branch, behind the tag as it was at the start."""
+        branch = self._git("symbolic-ref", "--quiet", "HEAD")[1]
+        head = self._must("rev-parse", "HEAD")
+        behind = self._git("merge-base", "--is-ancestor", state.commit, "HEAD")[0] == 0
+        if branch != f"refs/heads/{_BRANCH}" or not behind or state.head not in ("", head):
+            raise PatchError(
+                "refresh-elsewhere",
+                f"{self._tree_dir} is at {head[:12]} on {branch or 'no branch'}, where it should be on {_BRANCH}"
+                + (f" at {state.head[:12]}" if state.head else f", behind {state.tag} ({state.commit[:12]})"),
+                hint=f"go back there (`git checkout {_BRANCH}`, `git reflog {_BRANCH}` has its former commits), "
+                f"then `{self._line('--continue')}`; or give it up: `{self._line('--abort')}`",
+            )
+
+    def _refuse_edited_series(self, state: _State) -> None:
+        """Raises: PatchError for a file that is not as at the start, nor, where it is being replaced, as it will be."""
+        now, then = _contents(self._patches_dir), _contents(self._series_dir)
+        new = _contents(self._new_dir) if state.before else then
+        edited = [
+            str(self._patches_dir / name)
+            for name in sorted({*now, *then})
+            if now.get(name) not in (then.get(name), new.get(name))
+        ]
+        if edited:
+            raise PatchError(
+                "series-edited",
+                f"{', '.join(edited)} changed since the refresh began, and would be replaced",
+                hint=f"put your edit elsewhere and the file back from {self._series_dir}, "
+                f"then `{self._line('--continue')}`; or give the refresh up: `{self._line('--abort')}`",
+            )
+
+    def _quit_interrupted(self) -> None:
+        """Forget an `am` that was ended before it was through; what it left is for a person to look at."""
+        left = self._must("status", "--porcelain").splitlines()
+        if left:
+            raise PatchError(
+                "refresh-interrupted",
+                f"`git am` was interrupted half-way, and {self._tree_dir} has changes: "
+                + ", ".join(line.strip() for line in left),
+                hint="nothing there is needed to apply the patch anew: `git reset --hard` and `git clean -fd` there, "
+                f"then `{self._line('--continue')}`",
+            )
+        files.remove_tree(self._tree_dir / ".git" / "rebase-apply")
 
     def _refuse_unresolved(self, state: _State) -> None:
         """Raises: PatchError unless what a person decided about the stopped patch is whole."""
@@ -276,12 +345,17 @@ class Refresh:
 
     def _take_over(self, state: _State) -> None:
         """Export the rebased series and put it in place of the former one, which is kept."""
-        if self._git("status", "--porcelain", "--untracked-files=no")[1]:
+        left = self._must("status", "--porcelain", "--untracked-files=all").splitlines()
+        left += self._must("stash", "list").splitlines()
+        if left:
             raise PatchError(
                 "refresh-uncommitted",
-                f"{self._tree_dir} has changes that are in no commit",
-                hint=f"commit them there (`git commit --amend` for the last patch), then `{self._line('--continue')}`",
+                f"{self._tree_dir} has changes that are in no commit: {', '.join(line.strip() for line in left)}",
+                hint="commit them there (`git commit --amend` for the last patch), or remove what is not needed, "
+                f"then `{self._line('--continue')}`",
             )
+        self._refuse_elsewhere(state)
+        self._refuse_edited_series(state)
         self._check_commits(state, {len(state.kept)})
         if not state.kept:
             raise PatchError(
@@ -289,48 +363,52 @@ class Refresh:
                 f"no patch is left on {state.tag}, and a series is never empty: {_told(state)}",
                 hint=f"the series stays as it was: `{self._line('--abort')}`",
             )
-        commit = self._must("rev-parse", f"refs/tags/{state.tag}^{{commit}}").strip()
-        exported = self._export(state)
-        before_dir = self._keep_former(state)
-        for name, path in zip(state.kept, exported, strict=True):
-            files.copy_whole(path, self._patches_dir / name)
-        series_path = self._patches_dir / "series"
-        files.write_whole(series_path, without(series_path.read_text(encoding="utf-8"), state.gone))
+        if not state.before:
+            self._export(state)
+            self._keep_former(state)
+        for name in (*state.kept, "series"):
+            files.copy_whole(self._new_dir / name, self._patches_dir / name)
         for name in state.gone:
             (self._patches_dir / name).unlink(missing_ok=True)
-        shutil.rmtree(self._home_dir)
-        self._tell_end(state, commit, before_dir)
+        self._remove()
+        self._tell_end(state)
 
-    def _export(self, state: _State) -> list[Path]:
-        new_dir = self._home_dir / "new"
-        files.remove_tree(new_dir)
+    def _export(self, state: _State) -> None:
+        """Make the new series, beside the tree."""
+        exported_dir = self._home_dir / "exported"
+        files.remove_tree(exported_dir)
+        files.remove_tree(self._new_dir)
         self._must(
             *("-c", "core.abbrev=7", "format-patch", "--quiet", "--zero-commit", "--no-signature", "--no-numbered"),
-            *("--output-directory", str(new_dir), f"refs/tags/{state.tag}"),
+            *("--output-directory", str(exported_dir), state.commit),
         )
-        return sorted(new_dir.glob("*.patch"))
+        for name, path in zip(state.kept, sorted(exported_dir.glob("*.patch")), strict=True):
+            files.copy_whole(path, self._new_dir / name)
+        text = (self._series_dir / "series").read_text(encoding="utf-8")
+        files.write_whole(self._new_dir / "series", without(text, state.gone))
 
-    def _keep_former(self, state: _State) -> Path:
-        """A copy of the series as it lies there, under a number that no copy has yet."""
-        number = 1
+    def _keep_former(self, state: _State) -> None:
+        """Make a copy of the series as it lies there, under a number that no copy has yet."""
+        copy_dir, number = self._home_dir / "before", 1
+        files.remove_tree(copy_dir)
+        shutil.copytree(self._patches_dir, copy_dir)
         while (folder := self._home_dir.with_name(f"{self._package}-before-{number}")).exists():
             number += 1
-        shutil.copytree(self._patches_dir, folder)
-        for name in state.names:
-            now, then = (where / name for where in (self._patches_dir, self._series_dir))
-            if not now.exists() or now.read_bytes() != then.read_bytes():
-                self._progress.warning(
-                    f"{now} was edited while the refresh was under way: the new series is without that edit, "
-                    f"which is in {folder}"
-                )
-        return folder
+        copy_dir.rename(folder)
+        state.before, state.head = str(folder), self._must("rev-parse", "HEAD")
+        self._write(state)
 
-    def _tell_end(self, state: _State, commit: str, before_dir: Path) -> None:
+    def _remove(self) -> None:
+        """Remove the refresh, with the state first: one without it is never gone on with."""
+        (self._home_dir / "state.json").unlink(missing_ok=True)
+        files.remove_tree(self._home_dir)
+
+    def _tell_end(self, state: _State) -> None:
         progress, package = self._progress, self._package
         count = len(state.kept)
         progress.heading(
             f"{package}: {count} patch{'es are' if count > 1 else ' is'} rebased onto {state.tag}; "
-            f"the former series is in {before_dir}"
+            f"the former series is in {state.before}"
         )
         for name, why in state.gone.items():
             progress.warning(
@@ -339,7 +417,7 @@ class Refresh:
             )
         progress.heading("next, in pipeline.toml, and in whatever source names the former tag:")
         progress.heading(f'    [packages.{package}]  version = "{state.tag.removeprefix("v")}"')
-        progress.heading(f'    [packages.{package}.git_commits]  "{state.tag}" = "{commit}"')
+        progress.heading(f'    [packages.{package}.git_commits]  "{state.tag}" = "{state.commit}"')
 
     # ---- what they share ----------------------------------------------------------------------------
 
@@ -366,8 +444,8 @@ class Refresh:
         except (FileNotFoundError, ValueError, TypeError):
             raise UsageError(
                 "refresh-unreadable",
-                f"{self._home_dir} holds a refresh that came to nothing",
-                hint=f"give it up, the series is as it was: `{self._line('--abort')}`",
+                f"{self._home_dir} holds a refresh that nobody can go on with: it was interrupted at its start or end",
+                hint=f"remove it, which leaves {self._patches_dir} as it is: `{self._line('--abort')}`",
             ) from None
 
     def _write(self, state: _State) -> None:
@@ -380,7 +458,7 @@ class Refresh:
         return self._git("diff", "--name-only", "--diff-filter=U")[1].splitlines()
 
     def _commits(self, state: _State) -> int:
-        return int(self._must("rev-list", "--count", "--no-merges", f"refs/tags/{state.tag}..HEAD"))
+        return int(self._must("rev-list", "--count", "--no-merges", f"{state.commit}..HEAD"))
 
     def _must(self, *words: str) -> str:
         code, told = self._git(*words)
@@ -389,7 +467,7 @@ class Refresh:
         return told
 
     def _git(self, *words: str) -> tuple[int, str]:
-        return _run(self._tree_dir, *words)
+        return _git(self._tree_dir, *words)
 
 
 def _foreseen(verdict: PatchVerdict) -> str:
@@ -407,11 +485,12 @@ def _told(state: _State) -> str:
     return "; ".join(f"{name}: {why}" for name, why in state.gone.items())
 
 
-def _run(folder: Path, *words: str) -> tuple[int, str]:
-    plain = {"LC_ALL": "C", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_EDITOR": "true"}
-    plain |= {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    result: Any = Git(str(folder)).execute(
-        ["git", *_SETTINGS, *words], with_extended_output=True, with_exceptions=False, env=plain
-    )
-    code, stdout, stderr = result
-    return int(code), f"{stdout}\n{stderr}".strip("\n")
+def _contents(folder: Path) -> dict[str, bytes]:
+    """What each file of a series holds, by name."""
+    paths = (path for path in folder.iterdir() if path.name == "series" or path.suffix == ".patch")
+    return {path.name: path.read_bytes() for path in paths if path.is_file()}
+
+
+def _git(folder: Path, *words: str) -> tuple[int, str]:
+    own = {"GIT_EDITOR": "true", "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    return localgit.run(folder, *_SETTINGS, *words, env=own)

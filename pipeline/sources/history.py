@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
-from git import GitCommandNotFound
-from git.cmd import Git
-
-from pipeline.errors import CommandMissing, UsageError
+from pipeline import localgit
+from pipeline.errors import CommandFailed, UsageError
 from pipeline.model import PatchVerdict
 from pipeline.series import SeriesPatch
 
@@ -41,8 +38,8 @@ class Commit:
 class Index:
     """One revision, to which patches can be applied one behind the other."""
 
-    def __init__(self, git: Git, environment: dict[str, str], revision: str) -> None:
-        self._git = git
+    def __init__(self, folder: Path, environment: dict[str, str], revision: str) -> None:
+        self._folder = folder
         self._environment = environment
         _must(self._run("read-tree", revision))
 
@@ -61,7 +58,14 @@ class Index:
             return PatchVerdict(
                 patch=name, state="conflict", path=refused["path"], detail=f"{refused['path']}, line {refused['line']}"
             )
-        first = next((line for line in told.splitlines() if line.startswith("error:")), "error: git said nothing")
+        first = next((line for line in told.splitlines() if line.startswith("error: ")), "")
+        if not first or code != 1:  # 1 is what git ends with where a patch does not fit
+            raise CommandFailed(
+                "git-failed",
+                f"git could not try {name}: {first or told or 'it said nothing'}",
+                command_exit_code=code,
+                hint=f"try it by hand: git apply --check {patch.path}",
+            )
         return PatchVerdict(patch=name, state="conflict", detail=first.removeprefix("error: "))
 
     def write_to(self, folder: Path) -> None:
@@ -74,22 +78,23 @@ class Index:
         return functions_in(told)
 
     def _run(self, *words: str) -> tuple[int, str]:
-        return _run(self._git, self._environment, *words)
+        return localgit.run(self._folder, *words, env=self._environment)
 
 
 class History:
     """Upstream's repository, to ask about tags and commits. Raises: UsageError when it is none, or shallow."""
 
     def __init__(self, repository: str) -> None:
-        self._git = Git(repository if Path(repository).is_dir() else None)
-        code, told = _run(self._git, {}, "rev-parse", "--absolute-git-dir", "--is-shallow-repository")
-        if code != 0 or not Path(repository).is_dir():
+        self._folder = Path(repository).absolute()
+        words = ("rev-parse", "--absolute-git-dir", "--git-path", "objects", "--is-shallow-repository")
+        code, told = self._run(*words) if self._folder.is_dir() else (1, "")
+        if code != 0:
             raise UsageError(
                 "no-repository",
                 f"{repository} is no git repository on this machine",
                 hint="clone upstream's repository and give its path: --source git:PATH",
             )
-        git_dir, shallow = told.split()[:2]
+        git_dir, objects, shallow = told.splitlines()[:3]
         if shallow == "true":
             raise UsageError(
                 "shallow-repository",
@@ -97,11 +102,12 @@ class History:
                 hint=f"fetch the rest: git -C {repository} fetch --unshallow",
             )
         self._repository = repository
-        self._objects_dir = Path(git_dir) / "objects"
+        self._git_dir = git_dir
+        self._objects_dir = self._folder / objects
 
     def tags(self, pattern: str) -> tuple[str, ...]:
         """The tags that match a shell pattern, in the order of their numbers. Raises: UsageError for none."""
-        _, told = _run(self._git, {}, "tag", "--list")
+        told = _must(self._run("tag", "--list"))
         found = [tag for tag in told.split() if fnmatchcase(tag, pattern)]
         if not found:
             raise UsageError(
@@ -113,7 +119,7 @@ class History:
 
     def need_branch(self, name: str) -> None:
         """Raises: UsageError unless it is a branch, tag or commit of the repository."""
-        if _run(self._git, {}, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")[0] != 0:
+        if self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")[0] != 0:
             raise UsageError(
                 "no-such-branch",
                 f"{self._repository} has no branch '{name}'",
@@ -131,12 +137,12 @@ class History:
             environment = {
                 "GIT_INDEX_FILE": str(folder / "index"),
                 "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
-                "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self._objects_dir),
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self._objects_dir),
                 "GIT_WORK_TREE": str(folder),
-                "GIT_DIR": str(self._objects_dir.parent),
+                "GIT_DIR": self._git_dir,
                 **_attributes(folder / "attributes"),
             }
-            yield Index(self._git, environment, revision)
+            yield Index(self._folder, environment, revision)
 
     def commits_on(self, before: str, after: str, path: str) -> tuple[Commit, ...]:
         """The commits that touch a file and are in `after` but not in `before`, oldest first."""
@@ -150,17 +156,23 @@ class History:
             attributes = Path(folder) / "attributes"
             attributes.write_text("*.py diff=python\n", encoding="utf-8")
             told = _must(
-                _run(
-                    *(self._git, _attributes(attributes), "log", "-p", "-U0", "--no-merges"),
-                    *(f"--format=%x00{_FORMAT}", f"{before}..{after}", "--", *(f":(glob)**/{name}" for name in names)),
+                self._run(
+                    *("log", "-p", "-U0", "--no-merges", f"--format=%x00{_FORMAT}", f"{before}..{after}"),
+                    *("--", *(f":(glob)**/{name}" for name in names)),
+                    env=_attributes(attributes),
                 )
             )
         entries = (entry.partition("\n") for entry in told.split("\0")[1:])
         return [_commit(head) for head, _, diff in entries if functions & functions_in(diff)]
 
     def _log(self, *words: str) -> tuple[Commit, ...]:
-        told = _must(_run(self._git, {}, "log", f"--format={_FORMAT}", *words))
+        told = _must(self._run("log", f"--format={_FORMAT}", *words))
         return tuple(_commit(line) for line in told.splitlines() if line)
+
+    def _run(self, *words: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+        # A folder in somebody's repository is not that repository.
+        alone = {"GIT_CEILING_DIRECTORIES": str(self._folder.resolve().parent)}
+        return localgit.run(self._folder, *words, env={**alone, **(env or {})})
 
 
 _FORMAT = "%h%x09%cs%x09%s"
@@ -183,18 +195,14 @@ def _commit(line: str) -> Commit:
     return Commit(sha=sha, date=date, subject=subject)
 
 
+def _quoted(path: Path) -> str:
+    """As git reads it in a list with ':' between. Source: git(1), GIT_ALTERNATE_OBJECT_DIRECTORIES."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
 def _by_number(tag: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in _NUMBERS.split(tag)]
-
-
-def _run(git: Git, environment: dict[str, str], *words: str) -> tuple[int, str]:
-    plain = {"LC_ALL": "C", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", **environment}
-    try:
-        result: Any = git.execute(["git", *words], with_extended_output=True, with_exceptions=False, env=plain)
-    except GitCommandNotFound:
-        raise CommandMissing("command-missing", "git is not on PATH", hint="run `./bootstrap`") from None
-    code, stdout, stderr = result
-    return int(code), f"{stdout}\n{stderr}".strip("\n")
 
 
 def _must(outcome: tuple[int, str]) -> str:

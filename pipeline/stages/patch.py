@@ -6,9 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from pipeline import command, files, oldpython, rpmbuild
+from pipeline import files, localgit, oldpython, rpmbuild
 from pipeline.context import JobContext
 from pipeline.errors import PatchError
 from pipeline.hunks import differing_lines, read_hunks
@@ -110,17 +109,7 @@ def _text(path: Path) -> str:
 
 def _git(tree_dir: Path, *arguments: str) -> tuple[int, str]:
     """Exit code and words of git, run as outside of any repository: inside one it would apply nothing."""
-    command.need("git")
-    from git.cmd import Git  # late: it looks for the git program when it is imported
-
-    # Nor with anybody's settings: apply.ignoreWhitespace would be fuzz.
-    alone = {"GIT_CEILING_DIRECTORIES": str(tree_dir.parent), "GIT_CONFIG_GLOBAL": "/dev/null",
-             "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}  # fmt: skip
-    result: Any = Git(str(tree_dir)).execute(
-        ["git", *arguments], with_extended_output=True, with_exceptions=False, env=alone
-    )
-    exit_code, stdout, stderr = result
-    return int(exit_code), f"{stdout}\n{stderr}"
+    return localgit.run(tree_dir, *arguments, env={"GIT_CEILING_DIRECTORIES": str(tree_dir.parent)})
 
 
 def _rejected(patch: SeriesPatch, tree_dir: Path, told: str) -> PatchError:

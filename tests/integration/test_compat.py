@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
@@ -249,3 +251,62 @@ def test_wrong_words_are_told(
     assert result.code == 2, result.stderr
     assert told in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_repository_in_the_environment_is_not_the_one_that_is_asked(
+    checkout: Checkout, upstream: Upstream, tmp_path: Path
+) -> None:
+    """As a hook or `git rebase --exec` has it: its tag of the same name would be green."""
+    other = tmp_path / "other"
+    subprocess.run(["git", "clone", "--quiet", upstream.path, other], check=True)
+    subprocess.run(["git", "tag", "v1.0.2"], cwd=other, check=True)
+    upstream.lines[20] = "theirs"
+    upstream.commit("Change it", tag="v1.0.2")
+    names = {"GIT_DIR": other / ".git", "GIT_WORK_TREE": other, "GIT_INDEX_FILE": other / ".git/index",
+             "GIT_OBJECT_DIRECTORY": other / ".git/objects", "GIT_COMMON_DIR": other / ".git"}  # fmt: skip
+    env = {name: str(path) for name, path in names.items()}
+    result = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.2", env=env)
+    assert states(result.document) == {"v1.0.2": "conflict"}
+
+
+def test_a_linked_work_tree_and_a_path_with_a_colon_are_repositories_too(
+    checkout: Checkout, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"))
+    odd = tmp_path / 'o:d"d \\'
+    subprocess.run(["git", "clone", "--quiet", upstream.path, odd], check=True)
+    for path in (tmp_path / "linked", odd, odd / ".git"):
+        result = checkout.run("compat", "--source", f"git:{path}", "--tags", "v1.0.1")
+        assert result.code == 0, result.stderr
+        assert states(result.document) == {"v1.0.1": "clean"}
+
+
+def test_a_folder_in_a_repository_is_none(checkout: Checkout, upstream: Upstream) -> None:
+    folder = upstream.path / "folder"
+    folder.mkdir()
+    result = checkout.run("compat", "--source", f"git:{folder}", "--tags", "v1.0.1")
+    assert result.code == 2
+    assert f"{folder} is no git repository" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("echo 'fatal: unable to write loose object file: No space left on device' >&2; exit 128", "No space left"),
+        ("echo 'error: unable to write file: No space left on device' >&2; exit 1", "No space left"),
+        ("exit 1", "could not try 0001-Change-line-20.patch: it said nothing"),
+        ("kill -9 $$", "was killed by signal 9"),
+    ],
+)
+def test_a_git_that_fails_for_other_reasons_is_no_verdict(
+    does: str, told: str, checkout: Checkout, upstream: Upstream, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    git = tmp_path / "bin/git"
+    git.write_text(f'#!/bin/sh\nif [ "$1" = apply ]; then {does}; fi\nexec {shutil.which("git")} "$@"\n')
+    git.chmod(0o755)
+    env = {"PATH": f"{git.parent}:{os.environ['PATH']}"}
+    result = checkout.run("compat", "--source", f"git:{upstream.path}", "--tags", "v1.0.1", env=env)
+    assert result.code == 20
+    assert told in result.error_line
+    assert result.document["tags"] == []

@@ -3,11 +3,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from pipeline import files
+from pipeline.progress import Progress
+from pipeline.refresh import Refresh
+from pipeline.settings import read_settings
 from tests.integration.checkout import Checkout
 from tests.integration.test_compat import LINES, Upstream
 
@@ -32,9 +40,9 @@ def everything_in(*folders: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in paths if "__pycache__" not in path.parts}
 
 
-def tree_git(checkout: Checkout, *words: str) -> None:
+def tree_git(checkout: Checkout, *words: str, check: bool = True) -> None:
     tree = checkout.out / "refresh/vdsm/tree"
-    subprocess.run(["git", "-c", "user.name=A", "-c", "user.email=a@example.org", *words], cwd=tree, check=True)
+    subprocess.run(["git", "-c", "user.name=A", "-c", "user.email=a@example.org", *words], cwd=tree, check=check)
 
 
 def conflict(checkout: Checkout, upstream: Upstream):
@@ -254,15 +262,206 @@ def test_every_former_series_is_kept_with_edits_that_nobody_committed(checkout: 
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == former
 
 
-def test_an_edit_while_it_is_under_way_is_kept_and_told(checkout: Checkout, upstream: Upstream) -> None:
+@pytest.mark.parametrize("name", ["0001-Change-line-20.patch", "series"])
+def test_an_edit_of_the_series_while_it_is_under_way_is_refused(
+    name: str, checkout: Checkout, upstream: Upstream
+) -> None:
     conflict(checkout, upstream)
     resolve(checkout)
-    name = "patches/vdsm/0001-Change-line-20.patch"
-    checkout.edit(name, "patched 20", "edited in between")
+    path = checkout.root / "patches/vdsm" / name
+    before = path.read_bytes()
+    path.write_bytes(before + b"# edited\n")
+    result = refresh(checkout, "--continue")
+    assert result.code == 12
+    assert f"{path} changed since the refresh began" in result.stderr
+    assert path.read_bytes().endswith(b"# edited\n")
+    path.write_bytes(before)
+    assert refresh(checkout, "--continue").code == 0
+
+
+def test_a_patch_that_is_added_while_it_is_under_way_is_refused(checkout: Checkout, upstream: Upstream) -> None:
+    conflict(checkout, upstream)
+    resolve(checkout)
+    added = checkout.root / "patches/vdsm/0002-more.patch"
+    added.write_text("more")
+    result = refresh(checkout, "--continue")
+    assert result.code == 12
+    assert f"{added} changed since the refresh began" in result.stderr
+
+
+def test_what_lies_in_the_tree_and_in_no_commit_is_told_before_it_is_removed(
+    checkout: Checkout, upstream: Upstream
+) -> None:
+    conflict(checkout, upstream)
+    note = checkout.out / "refresh/vdsm/tree/service.py"
+    note.write_text("somebody's work")
+    tree_git(checkout, "checkout", "--quiet", "--theirs", "service.py")
+    tree_git(checkout, "am", "--quit")
+    tree_git(checkout, "reset", "--quiet", "--hard")
+    note.write_text("somebody's work")
+    tree_git(checkout, "stash", "--quiet")
+    tree_git(checkout, "am", "--quiet", "--3way", str(checkout.out / "refresh/vdsm/series/0001-Change-line-20.patch"),
+             check=False)  # fmt: skip
+    resolve(checkout)
+    (note.parent / "notes.txt").write_text("more of it")
+
+    told = refresh(checkout, "--continue")
+
+    assert told.code == 12
+    assert "has changes that are in no commit: ?? notes.txt, stash@{0}: WIP on refresh" in told.stderr
+    (note.parent / "notes.txt").unlink()
+    tree_git(checkout, "stash", "drop", "--quiet")
+    assert refresh(checkout, "--continue").code == 0
+
+
+@pytest.mark.parametrize("where", [["checkout", "--quiet", "--detach"], ["checkout", "--quiet", "base"]])
+def test_a_tree_that_is_elsewhere_is_refused(where: list[str], checkout: Checkout, upstream: Upstream) -> None:
+    conflict(checkout, upstream)
+    before = series(checkout)
+    tree_git(checkout, "am", "--abort")
+    tree_git(checkout, *where)
+    for word in ("--continue", "--skip"):
+        result = refresh(checkout, word)
+        assert result.code == 12
+        assert "where it should be on refresh, behind v1.0.2" in result.stderr
+    assert series(checkout) == before
+
+
+def test_a_tag_that_is_moved_in_the_tree_misleads_nobody(checkout: Checkout, upstream: Upstream) -> None:
+    conflict(checkout, upstream)
+    resolve(checkout)
+    tree_git(checkout, "am", "--continue")
+    tree_git(checkout, "tag", "--force", "v1.0.2")
     result = refresh(checkout, "--continue")
     assert result.code == 0, result.stderr
-    assert f"warning: {checkout.root / name} was edited while the refresh was under way" in result.stderr
-    assert b"edited in between" in (checkout.out / "refresh/vdsm-before-1/0001-Change-line-20.patch").read_bytes()
+    assert f'"v1.0.2" = "{upstream.git("rev-parse", "v1.0.2").strip()}"' in result.stderr
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_one_that_is_killed_while_it_replaces_the_series_goes_on(
+    at: int, checkout: Checkout, two_patches: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_patches.lines[20] = "patched 20"
+    two_patches.lines[:0] = ["added"]
+    two_patches.commit("Take the first", tag="v1.0.2")
+    before = series(checkout)
+    left = iter(range(at))
+    copy = files.copy_whole
+
+    class Killed(BaseException):
+        pass
+
+    def copy_and_be_killed(*paths: Path) -> None:
+        if next(left, None) is None:
+            raise Killed
+        copy(*paths)
+
+    monkeypatch.setattr(files, "copy_whole", copy_and_be_killed)
+    work = Refresh(read_settings(checkout.root), "vdsm", Progress(quiet=True))
+    with suppress(Killed):
+        work.start(str(two_patches.path), "v1.0.2")
+
+    if at < 3:
+        result = refresh(checkout, "--continue")
+        assert result.code == 0, result.stderr
+    assert sorted(series(checkout)) == ["0004-Change-line-35.patch", "series"]
+    assert b" line 33" in series(checkout)["0004-Change-line-35.patch"]
+    kept = list((checkout.out / "refresh").iterdir())
+    assert [path.name for path in kept] == ["vdsm-before-1"]
+    assert {path.name: path.read_bytes() for path in kept[0].iterdir()} == before
+
+
+def git_that(checkout: Checkout, monkeypatch: pytest.MonkeyPatch, does: str, *, when: str) -> None:
+    """Put a git on PATH that does something of its own where one of its words is `when`."""
+    folder = checkout.root.parent / "bin"
+    folder.mkdir()
+    real = shutil.which("git")
+    (folder / "git").write_text(
+        f'#!/bin/sh\nfor word; do [ "$word" = {when} ] && {{ {does}; }}; done\nexec {real} "$@"\n'
+    )
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_a_full_disk_is_no_conflict_and_it_goes_on_when_there_is_room(
+    checkout: Checkout, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.lines[:0] = ["added"]
+    upstream.commit("Add a line", tag="v1.0.2")
+    full = checkout.root.parent / "full"
+    full.touch()
+    told = "fatal: unable to write new index file: No space left on device"
+    git_that(checkout, monkeypatch, f"[ -e {full} ] && mkdir .git/rebase-apply && echo '{told}' >&2 && exit 128",
+             when="--3way")  # fmt: skip
+
+    result = refresh(checkout, "--source", f"git:{upstream.path}@v1.0.2")
+
+    assert result.code == 20
+    assert "unable to write new index file: No space left on device" in result.error_line
+    full.unlink()
+    done = refresh(checkout, "--continue")
+    assert done.code == 0, done.stderr
+    assert b"@@ -20,7 +20,7 @@" in series(checkout)["0001-Change-line-20.patch"]
+
+
+def test_what_an_interrupted_am_left_is_not_taken_for_a_decision(
+    checkout: Checkout, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.lines[:0] = ["added"]
+    upstream.commit("Add a line", tag="v1.0.2")
+    git_that(checkout, monkeypatch, "mkdir .git/rebase-apply; echo half >> service.py; kill -9 $$", when="--3way")
+    assert refresh(checkout, "--source", f"git:{upstream.path}@v1.0.2").code == 20
+    monkeypatch.undo()
+
+    told = refresh(checkout, "--continue")
+
+    assert told.code == 12
+    assert "`git am` was interrupted half-way" in told.stderr and "M service.py" in told.stderr
+    tree_git(checkout, "reset", "--quiet", "--hard")
+    assert refresh(checkout, "--continue").code == 0
+
+
+@pytest.mark.parametrize(("when", "mend"), [("clone", "run the same again"), ("--3way", "go on: `")])
+def test_an_interrupt_ends_git_and_the_mend_is_true(
+    when: str, mend: str, checkout: Checkout, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.lines[:0] = ["added"]
+    upstream.commit("Add a line", tag="v1.0.2")
+    pid_path = checkout.root.parent / "pid"
+    git_that(
+        checkout, monkeypatch, f"echo $$ > {pid_path}.part; mv {pid_path}.part {pid_path}; exec sleep 300", when=when
+    )
+    words = ["refresh", "--source", f"git:{upstream.path}@v1.0.2"]
+    process = checkout.popen(*words)
+    deadline = time.monotonic() + 60
+    while not pid_path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    process.terminate()
+    stderr = process.communicate(timeout=60)[1]
+
+    assert process.returncode == 130
+    assert f"mend: {mend}" in stderr
+    assert not Path(f"/proc/{pid_path.read_text().strip()}").exists()
+    monkeypatch.undo()
+    again = checkout.run(*words, json_too=False) if when == "clone" else refresh(checkout, "--continue")
+    assert again.code == 0, again.stderr
+
+
+def test_a_repository_in_the_environment_is_left_alone(checkout: Checkout, upstream: Upstream, tmp_path: Path) -> None:
+    """As a hook or `git rebase --exec` has it."""
+    upstream.lines[:0] = ["added"]
+    upstream.commit("Add a line", tag="v1.0.2")
+    other = tmp_path / "other"
+    subprocess.run(["git", "clone", "--quiet", upstream.path, other], check=True)
+    before = everything_in(other)
+    names = {"GIT_DIR": other / ".git", "GIT_WORK_TREE": other, "GIT_INDEX_FILE": other / ".git/index",
+             "GIT_OBJECT_DIRECTORY": other / ".git/objects", "GIT_COMMON_DIR": other / ".git"}  # fmt: skip
+    words = ["refresh", "--source", f"git:{upstream.path}@v1.0.2"]
+    result = checkout.run(*words, env={name: str(path) for name, path in names.items()}, json_too=False)
+    assert result.code == 0, result.stderr
+    assert b"@@ -20,7 +20,7 @@" in series(checkout)["0001-Change-line-20.patch"]
+    assert everything_in(other) == before
 
 
 def test_numbers_and_comments_stay_where_nothing_goes(checkout: Checkout, two_patches: Upstream) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import command
 from pipeline.errors import BuildError, PatchError
 from pipeline.files import tree_fingerprint
 from pipeline.model import PatchedTree
@@ -298,21 +299,24 @@ def test_inside_another_git_repository_it_still_applies(apply, content, format_p
     assert content("patched/vdsm/vm.py") == AFTER["vdsm/vm.py"]
 
 
-def test_a_user_s_git_settings_bring_no_fuzz(refusal, format_patch, tmp_path, monkeypatch):
+def test_a_user_s_git_settings_bring_no_fuzz(refusal, format_patch, tmp_path):
     config_path = tmp_path / "gitconfig"
     config_path.write_text("[apply]\n\tignoreWhitespace = change\n")
-    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".gitconfig").write_text(config_path.read_text())
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", str(config_path))
-    refusal(changed(BEFORE, "line 19\n", "line  19\n"), format_patch(BEFORE, AFTER))
-
-
-def test_a_git_directory_in_the_environment_does_not_matter(apply, content, format_patch, tmp_path, monkeypatch):
-    subprocess.run(["git", "init", "--quiet", tmp_path / "other"], check=True)
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
-    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
     make_patch = format_patch(BEFORE, AFTER)
-    apply(BEFORE, make_patch)
+    user = {"HOME": str(tmp_path), "GIT_CONFIG_SYSTEM": str(config_path), "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "apply.ignoreWhitespace", "GIT_CONFIG_VALUE_0": "change",
+            "GIT_CONFIG_PARAMETERS": "'apply.ignoreWhitespace'='change'"}  # fmt: skip
+    with command.local.env(**user):
+        refusal(changed(BEFORE, "line 19\n", "line  19\n"), make_patch)
+
+
+def test_a_git_directory_in_the_environment_does_not_matter(apply, content, format_patch, tmp_path):
+    subprocess.run(["git", "init", "--quiet", tmp_path / "other"], check=True)
+    make_patch = format_patch(BEFORE, AFTER)
+    other = {"GIT_DIR": str(tmp_path / "other" / ".git"), "GIT_WORK_TREE": str(tmp_path / "other")}
+    with command.local.env(**other):
+        apply(BEFORE, make_patch)
     assert content("patched/vdsm/vm.py") == AFTER["vdsm/vm.py"]
 
 
