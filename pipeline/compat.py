@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pipeline import files, lock, parallel, testrun
 from pipeline.context import JobContext
 from pipeline.document import error_document
-from pipeline.errors import PatchError, PipelineError, UnitError, UsageError
+from pipeline.errors import CommandTimedOut, EngineError, PatchError, PipelineError, UnitError, UsageError
 from pipeline.model import Job, PatchVerdict, TagVerdict, UnitOutcome
 from pipeline.pictures import matrix
 from pipeline.progress import Progress
 from pipeline.run import Run, empty_scratch, new_attempt
-from pipeline.series import SeriesPatch, read_series
+from pipeline.series import SeriesPatch, number_of, read_series
 from pipeline.settings import Settings
 from pipeline.sources.history import Commit, History
 
@@ -29,6 +30,7 @@ class Report:
     """Every tag's verdict, in the order of their numbers, and the commits on a branch to watch.
 
     `watch_since` is the tag behind which commits are watched; empty where the series applies to none.
+    `untested` is why the tests, which were asked for, ran on no tag.
     """
 
     package: str
@@ -37,6 +39,7 @@ class Report:
     watch_branch: str = ""
     watch_since: str = ""
     watch: tuple[Commit, ...] = ()
+    untested: PipelineError | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,8 +98,12 @@ def examine(repository: str, wish: Wish, context: JobContext) -> Report:
     tags = history.tags(wish.tags or f"v{version.rpartition('.')[0] or version}.*")
     verdicts = parallel.run_all(lambda tag: try_series(history, tag, patches), tags)
     verdicts = [_with_causes(history, verdict, verdicts, patches) for verdict in verdicts]
+    untested: PipelineError | None = None
     if wish.unit:
-        verdicts = _with_tests(history, verdicts, patches, context)
+        try:
+            verdicts = _with_tests(history, verdicts, patches, context)
+        except (UnitError, CommandTimedOut, EngineError) as error:
+            untested = error  # whether the series applies is known nevertheless
     good = [verdict.tag for verdict in verdicts if verdict.applies]
     ours = f"v{version}"  # what hosts have now; where it is not among the tags, the highest that will do
     since = (ours if ours in good else good[-1]) if wish.watch and good else ""
@@ -107,6 +114,7 @@ def examine(repository: str, wish: Wish, context: JobContext) -> Report:
         watch_branch=wish.watch,
         watch_since=since,
         watch=tuple(_ahead(history, since, wish.watch, patches)) if since else (),
+        untested=untested,
     )
 
 
@@ -127,6 +135,8 @@ def try_series(history: History, revision: str, patches: Sequence[SeriesPatch], 
 
 def failure(report: Report) -> PipelineError | None:
     """The error that the report amounts to, or `None`."""
+    if report.untested:
+        return report.untested
     refused = [verdict.tag for verdict in report.tags if not verdict.applies]
     if refused:
         causes = any(patch.cause for tag in report.tags for patch in tag.patches)
@@ -136,11 +146,11 @@ def failure(report: Report) -> PipelineError | None:
             hint=f"the lines below the table name the place{', and the commit where it was found' if causes else ''}; "
             "`git apply --reject` in a checkout of the tag shows the rest",
         )
-    red = [verdict.tag for verdict in report.tags if verdict.unit and verdict.unit.failed]
+    red = [verdict.tag for verdict in report.tags if verdict.unit and not verdict.unit.is_good]
     if red:
         return UnitError(
             "series-red",
-            f"tests of the series fail on {len(red)} of {len(report.tags)} tags: {_listed(red)}",
+            f"tests of the series fail, or none passes, on {len(red)} of {len(report.tags)} tags: {_listed(red)}",
             hint="the JSON document names the tests: --json",
         )
     return None
@@ -176,7 +186,7 @@ def summary(report: Report) -> str:
     """How many tags the series applies to, and on how many its tests pass, in one sentence."""
     good = sum(tag.applies for tag in report.tags)
     tested = [tag.unit for tag in report.tags if tag.unit]
-    passed = f", tests pass on {sum(not unit.failed for unit in tested)} of {len(tested)}"
+    passed = f", tests pass on {sum(unit.is_good for unit in tested)} of {len(tested)}"
     return f"applies to {good} of {len(report.tags)} tags{passed if tested else ''}"
 
 
@@ -265,15 +275,21 @@ def _with_tests(
 
 def _test(history: History, tag: str, patches: Sequence[SeriesPatch], context: JobContext) -> UnitOutcome:
     with context.engine.workspace(context.scratch_dir, read_only=[context.patched_dir]) as workspace:
-        tree_dir = workspace.dir / tag
+        name = quote(tag, safe="")  # a tag may have a slash
+        tree_dir = workspace.dir / name
         with history.index(tag) as index:
             for patch in patches:
                 index.apply(patch)
             index.write_to(tree_dir)
-        log_path = context.log_path.with_name(f"compat-{tag}.log")
+        log_path = context.log_path.with_name(f"compat-{name}.log")
         run = testrun.run_tests(tree_dir, context.tests_dir, workspace, context, log_path=log_path)
-        context.progress.note(f"{tag}: {len(run.outcome.passed)} green, {len(run.outcome.failed)} red")
-        return run.outcome
+        numbers = {"", *(number_of(patch.path.name) for patch in patches)}
+        outcome = UnitOutcome(
+            passed=tuple(name for name in run.outcome.passed if run.first_patch[name] in numbers),
+            failed=tuple(name for name in run.outcome.failed if run.first_patch[name] in numbers),
+        )
+        context.progress.note(f"{tag}: {len(outcome.passed)} green, {len(outcome.failed)} red")
+        return outcome
 
 
 def _ahead(history: History, tag: str, branch: str, patches: Sequence[SeriesPatch]) -> list[Commit]:

@@ -171,6 +171,11 @@ class UnitOutcome:
     passed: tuple[str, ...]
     failed: tuple[str, ...]
 
+    @property
+    def is_good(self) -> bool:
+        """Whether some passed and none failed: none at all shows nothing."""
+        return bool(self.passed) and not self.failed
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MatrixRow:

@@ -15,6 +15,10 @@ from pipeline.engines.base import Workspace
 from pipeline.errors import CommandFailed, UnitError
 from pipeline.model import UnitOutcome
 
+# What the runner ends with where it could not run, and what it writes before each test.
+_CANNOT_RUN = 2
+_BEGUN = re.compile(r"^begins (\S+)$", re.MULTILINE)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestRun:
@@ -49,6 +53,8 @@ def run_tests(
         result = workspace.run(argv, timeout_seconds=timeout_seconds, log_path=log_path, capture=True)
         return read(json.loads(result.stdout))
     except CommandFailed as error:
+        if error.command_exit_code != _CANNOT_RUN:
+            raise _ended(tree_dir, error.message, log_path, error.reproduce) from None
         raise UnitError(
             "unit-run",
             f"the tests did not run on the {tree_dir.name} tree: {error.message}",
@@ -57,12 +63,29 @@ def run_tests(
             reproduce=error.reproduce,
         ) from None
     except (ValueError, KeyError, TypeError):
+        if not result.stdout:
+            raise _ended(tree_dir, "it ended with no result", log_path, "") from None
         raise UnitError(
             "unit-output",
             f"the test runner's last word on the {tree_dir.name} tree is no result",
-            hint="a test may have written to standard output or ended the process",
+            hint="a test may have written to standard output",
             log_path=log_path,
         ) from None
+
+
+def _ended(tree_dir: Path, how: str, log_path: Path, reproduce: str) -> UnitError:
+    """The error for a runner that was ended from within, with the test that began last."""
+    log = log_path.read_text(encoding="utf-8", errors="replace") if log_path.is_file() else ""
+    begun = _BEGUN.findall(log)
+    return UnitError(
+        "unit-ended",
+        f"the tests did not run to their end on the {tree_dir.name} tree: {how}",
+        hint=f"{begun[-1]} began last and may have ended the process: os._exit, a signal, a fault in a C module"
+        if begun
+        else "the process ended before the first test began: see what the test files do when they are imported",
+        log_path=log_path,
+        reproduce=reproduce,
+    )
 
 
 def plan(python: str, runner: str, tree: str, tests: str) -> list[str]:

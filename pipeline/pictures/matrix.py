@@ -101,6 +101,8 @@ def _tests_field(tag: TagVerdict) -> _Field:
     told = f"{tag.tag}: {green} tests green, {red} red"
     if red:
         return _Field(kind="conflict", words=f"{red} red", title=f"{told}: {', '.join(tag.unit.failed)}")
+    if not green:
+        return _Field(kind="conflict", words="none ran", title=f"{told}, so nothing is shown")
     return _Field(kind="clean", words=f"{green} green", title=told)
 
 

@@ -132,7 +132,8 @@ def _wrong_at(count: int, run: TestRun, places: Mapping[str, int | None]) -> tup
     """The tests that are not as they should be on the first `count` patches, and how."""
     expected = {name for name, place in places.items() if place is not None and place <= count}
     waiting = {name for name, place in places.items() if place is not None and place > count}
-    passed, failed = set(run.outcome.passed), set(run.outcome.failed)
+    failed = set(run.outcome.failed)
+    passed = set(run.outcome.passed) - failed
     for names, words in (
         (expected - passed, "failed"),
         (waiting & passed, "passed as well, so they prove nothing about the patch they name"),

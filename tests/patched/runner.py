@@ -93,6 +93,8 @@ class Outcomes(unittest.TestResult):
     def startTest(self, test):
         unittest.TestResult.startTest(self, test)
         self._started = time.time()
+        sys.stderr.write('begins %s\n' % read_name(test))
+        sys.stderr.flush()
 
     def _record(self, test, outcome, detail):
         seconds = 0.0
@@ -135,8 +137,32 @@ def ascii_text(text):
     return str(text.encode('ascii', 'backslashreplace').decode('ascii'))
 
 
+def list_tests(suite):
+    """All tests of a suite, and of the suites in it."""
+    tests = []
+    for each in suite:
+        if isinstance(each, unittest.TestSuite):
+            tests.extend(list_tests(each))
+        else:
+            tests.append(each)
+    return tests
+
+
+def refuse_same_names(suite):
+    """Raises CannotRun for two tests that nobody could tell apart."""
+    kinds = {}
+    for test in list_tests(suite):
+        kind = kinds.setdefault(read_name(test), test.__class__)
+        if kind is not test.__class__:
+            raise CannotRun('%s is in %s.py and in %s.py: rename one' % (
+                read_name(test), kind.__module__, test.__class__.__module__))
+
+
 def import_tests(tests_dir):
-    """The suite of all test files. Raises CannotRun if one does not import."""
+    """The suite of all test files.
+
+    Raises CannotRun if one does not import, or two have a test in common.
+    """
     names = sorted(name[:-len('.py')] for name in os.listdir(tests_dir)
                    if name.startswith('test_') and name.endswith('.py'))
     if not names:
@@ -152,6 +178,7 @@ def import_tests(tests_dir):
         suite.addTest(unittest.defaultTestLoader.loadTestsFromModule(module))
     if not suite.countTestCases():
         raise CannotRun('no test in %s' % tests_dir)
+    refuse_same_names(suite)
     return suite
 
 

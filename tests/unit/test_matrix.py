@@ -150,3 +150,8 @@ def test_a_series_without_patches_is_a_picture_too() -> None:
 
 def test_the_same_verdicts_give_the_same_picture() -> None:
     assert matrix.draw("vdsm", "so", [tag(CLEAN, OFFSET)]) == matrix.draw("vdsm", "so", [tag(CLEAN, OFFSET)])
+
+
+def test_a_tag_on_which_no_test_ran_is_not_green() -> None:
+    picture = draw(tag(CLEAN, unit=UnitOutcome(passed=(), failed=())))
+    assert table(picture) == [["v1", "✓ clean", "✗ none ran"]]

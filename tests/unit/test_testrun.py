@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from pipeline import testrun
 from pipeline.errors import CommandFailed, CommandTimedOut, UnitError
 from pipeline.model import UnitOutcome
 
+ROOT = Path(__file__).resolve().parents[2]
 PASSED = {"name": "A.a", "patch": "0001", "outcome": "passed"}
 GOOD = json.dumps({"python": "3.11", "tests": [PASSED]})
 
@@ -78,7 +81,7 @@ def test_each_test_that_is_not_green_has_its_reason():
 
 
 @pytest.mark.parametrize(
-    "said", ["", "Traceback\n", "{}", "[]", "null", "5", '{"python": "3"}', '{"python": "3", "tests": [5]}',
+    "said", ["Traceback\n", "{}", "[]", "null", "5", '{"python": "3"}', '{"python": "3", "tests": [5]}',
              '{"python": "3", "tests": [{"name": "A.a"}]}', '{"python": "3", "tests": 5}', '{"tests": []}',
              "printed\n" + GOOD, GOOD + GOOD],
 )  # fmt: skip
@@ -108,3 +111,56 @@ def test_a_runner_that_hangs_stays_a_time_limit(run):
 
     with pytest.raises(CommandTimedOut):
         run(hang)
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ("begins A.a\npassed A.a\nbegins B.b\n", "B.b began last and may have ended the process"),
+        ("", "the process ended before the first test began"),
+    ],
+)
+@pytest.mark.parametrize("code", [0, 1, 137, -9])
+def test_a_test_that_ends_the_process_is_told(run, tmp_path, log, told, code):
+    def end(call) -> str:
+        (tmp_path / "a.log").write_text(log)
+        if code == 0:
+            return ""
+        raise CommandFailed("command-failed", f"python2.6 ended with {code}", command_exit_code=code)
+
+    with pytest.raises(UnitError) as caught:
+        run(end)
+    how = f"python2.6 ended with {code}" if code else "it ended with no result"
+    assert caught.value.message == f"the tests did not run to their end on the patched tree: {how}"
+    assert caught.value.hint.startswith(told)
+
+
+SAME = "import unittest\nclass A(unittest.TestCase):\n    def test_a(self):\n        {}\n"
+
+
+def run_the_runner(folder: Path, **tests: str) -> subprocess.CompletedProcess[str]:
+    """The real runner on a tree of nothing and these test files."""
+    (folder / "tree/vdsm/virt").mkdir(parents=True)
+    (folder / "tree/vdsm/virt/vm.py").touch()
+    (folder / "tests").mkdir()
+    for name, text in tests.items():
+        (folder / f"tests/{name}.py").write_text(text)
+    argv = [sys.executable, "-B", str(ROOT / "tests/patched/runner.py"), str(folder / "tree"), str(folder / "tests")]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+
+def test_the_runner_refuses_two_tests_of_one_name(tmp_path):
+    done = run_the_runner(tmp_path, test_one=SAME.format("assert 0"), test_two=SAME.format("pass"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "A.test_a is in test_one.py and in test_two.py: rename one\n"
+
+
+def test_the_runner_takes_a_class_that_two_files_import(tmp_path):
+    shared = "from base import A\n"
+    done = run_the_runner(tmp_path, base=SAME.format("pass"), test_one=shared, test_two=shared)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_runner_says_which_test_begins(tmp_path):
+    done = run_the_runner(tmp_path, test_one=SAME.format("import os; os._exit(0)"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "begins A.test_a\n")

@@ -164,6 +164,11 @@ def test_the_failing_test_s_own_reason_is_told_of_the_run_that_is_told():
     )
 
 
+def test_a_test_that_both_passed_and_failed_failed():
+    both = runs("A.a:0001-", "A.a:0001+ A.a:0001-")
+    assert unit.judge(both, ONE) == "with 1 of 1 patches A.a (PATCH = '0001') failed"
+
+
 def test_the_place_in_the_series_counts_and_not_the_number():
     patches = ["0007-first.patch", "0002-second.patch"]
     right = runs("A.a:0007- B.b:0002-", "A.a:0007+ B.b:0002-", "A.a:0007+ B.b:0002+")
