@@ -22,6 +22,15 @@ _NAME = re.compile(r"\d{4}-[A-Za-z0-9._+-]+\.patch", re.ASCII)
 _TAG = re.compile(r"^\[[^\]]*\]\s*")
 _OLD_FILE = re.compile(rb"^--- a/([^\t\n]+)", re.MULTILINE)
 _NEW_FILE = re.compile(rb"^\+\+\+ b/([^\t\n]+)", re.MULTILINE)
+_CHANGE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
+# What a change without a line of text can be, or one whose file git cannot name plainly: nobody could tell what it did.
+_UNTAKEN = {
+    "has a file name that is not plain ASCII": re.compile(rb'\Adiff --git .*"'),
+    "only renames or copies a file": re.compile(rb"^(?:rename|copy) from (?!.*^@@ )", re.MULTILINE | re.DOTALL),
+    "changes a binary file": re.compile(rb"^(?:GIT binary patch$|Binary files )", re.MULTILINE),
+    "only changes the mode of a file": re.compile(rb"^old mode (?!.*^@@ )", re.MULTILINE | re.DOTALL),
+    "makes or removes an empty file": re.compile(rb"^(?:new|deleted) file mode (?!.*^@@ )", re.MULTILINE | re.DOTALL),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +131,15 @@ def _read_patch(path: Path, series_path: Path) -> SeriesPatch:
             f"{path.name} has Windows line ends (CRLF), which never match the source",
             hint=f"convert it: sed -i 's/\\r$//' {path}",
         )
+    for change in _CHANGE.split(content)[1:]:
+        untaken = next((what for what, found in _UNTAKEN.items() if found.search(change)), "")
+        if untaken:
+            name = change.partition(b"\n")[0].decode(errors="replace")
+            raise PatchError(
+                "patch-kind",
+                f"{path.name} {untaken}, which the pipeline does not take: {name}",
+                hint="leave it out of the patch: only changes of text are taken, in files with plain names",
+            )
     header = BytesParser(policy=policy.default).parsebytes(content, headersonly=True)
     names = _OLD_FILE.findall(content) + _NEW_FILE.findall(content)
     touched = dict.fromkeys(name.decode(errors="replace") for name in names)

@@ -194,3 +194,30 @@ def test_what_is_no_format_patch_file_is_told_with_what_it_lacks(write, refusal,
 def test_a_file_name_that_is_not_utf_8_is_no_traceback(patches_dir, write):
     write("0001-a.patch\n", a=PATCH.encode().replace(b"vdsm/vm.py", b"vdsm/\xff.py"))
     assert read_series(patches_dir)[0].touched == ("vdsm/\ufffd.py",)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({"a.py": "text\n" * 9}, {"b.py": "text\n" * 9}, "only renames or copies a file"),
+        ({"a.bin": "\0a"}, {"a.bin": "\0b"}, "changes a binary file"),
+        ({}, {"\u00e9.py": "text\n"}, "has a file name that is not plain ASCII"),
+        ({}, {"__init__.py": ""}, "makes or removes an empty file"),
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"other.py": "text\n"}])
+def test_a_change_that_is_none_of_text_is_told_for_what_it_is(write, refusal, format_patch, before, after, told, more):
+    write("0001-a.patch\n", a=format_patch({"keep": "", **before}, {"keep": "", **after, **more}))
+    assert refusal().message.startswith(f"0001-a.patch {told}, which the pipeline does not take: diff --git ")
+
+
+def test_a_patch_that_only_changes_a_mode_is_told(write, refusal):
+    head, _, _ = PATCH.partition("--- a/")
+    write("0001-a.patch\n", a=f"{head}old mode 100644\nnew mode 100755\n")
+    assert "only changes the mode of a file" in refusal().message
+
+
+def test_words_of_a_message_and_lines_of_a_file_are_no_change_of_another_kind(patches_dir, write):
+    text = PATCH.replace("\n---\n", "\nrename from here\nGIT binary patch\n---\n").replace("+new", "+GIT binary patch")
+    write("0001-a.patch\n", a=text)
+    assert read_series(patches_dir)[0].touched == ("vdsm/vm.py",)
