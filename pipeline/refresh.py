@@ -200,6 +200,12 @@ class Refresh:
         """Apply what is left, one patch at a time, and put the new series in place. Raises: PatchError."""
         while state.rest:
             code, told = self._git("am", "--3way", "--keep-non-patch", str(self._series_dir / state.rest[0]))
+            if code != 0 and not self._is_stopped():
+                raise PatchError(
+                    "git-failed",
+                    f"git am did not begin with {state.place} in {self._tree_dir}: {told or 'git said nothing'}",
+                    hint=f"mend what git says, then `{self._line('--continue')}`",
+                )
             if code != 0:
                 state.stopped = True
                 self._write(state)

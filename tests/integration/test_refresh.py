@@ -404,6 +404,20 @@ def test_a_full_disk_is_no_conflict_and_it_goes_on_when_there_is_room(
     assert b"@@ -20,7 +20,7 @@" in series(checkout)["0001-Change-line-20.patch"]
 
 
+def test_a_git_that_fails_before_it_begins_is_no_conflict(
+    checkout: Checkout, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.lines[:0] = ["added"]
+    upstream.commit("Add a line", tag="v1.0.2")
+    git_that(checkout, monkeypatch, "exit 1", when="--3way")
+    result = refresh(checkout, "--source", f"git:{upstream.path}@v1.0.2")
+    assert "git am did not begin with patch 1 of 1" in result.error_line
+    assert refresh(checkout, "--skip").code != 0, "nobody was asked about it"
+    monkeypatch.undo()
+    assert refresh(checkout, "--continue").code == 0
+    assert "0001-Change-line-20.patch" in series(checkout)
+
+
 def test_what_an_interrupted_am_left_is_not_taken_for_a_decision(
     checkout: Checkout, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
