@@ -66,19 +66,17 @@ def clone(location: str, tag: str, commit: str, destination: Path, *, timeout_se
             f"{redacted(location)} is a shallow clone: it lacks the history that the ChangeLog is made of",
             hint="run `git fetch --unshallow --tags` in it",
         )
-    told = _git(
-        ["-C", str(destination), "-c", "log.showSignature=false", "log", "-1", "--format=%H %ct"],
-        location,
-        timeout_seconds,
-    )
-    head, seconds = told.split()
-    if head != commit:
-        raise SrpmError(
-            "tag-moved",
-            f"{redacted(location)}: the tag {tag} gave {head}, and was read as {commit}",
-            hint="see that no branch has the tag's name and that nobody moves it, then run the same again",
-        )
-    return Checkout(dir=destination, commit=head, commit_seconds=int(seconds))
+    from git import Repo  # late: it looks for the git program when it is imported
+
+    with Repo(destination) as clone_of_it:
+        head = clone_of_it.head.commit
+        if head.hexsha != commit:
+            raise SrpmError(
+                "tag-moved",
+                f"{redacted(location)}: the tag {tag} gave {head.hexsha}, and was read as {commit}",
+                hint="see that no branch has the tag's name and that nobody moves it, then run the same again",
+            )
+        return Checkout(dir=destination, commit=head.hexsha, commit_seconds=head.committed_date)
 
 
 def plan_autogen() -> list[str]:

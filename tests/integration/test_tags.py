@@ -488,7 +488,7 @@ def test_a_book_that_claims_a_tag_is_not_believed(machine, remote):
 def test_numbers_that_others_gave_out_in_vain_are_told(machine):
     machine("one").number()
     machine("two").with_patch("x").number()
-    foreseen = machine("three").foreseen()
+    foreseen = machine("three").with_patch("y").foreseen()
     assert [str(evr) for evr in foreseen.unpublished] == ["4.16.30-0.el6.label.904", "4.16.30-0.el6.label.905"]
     assert str(foreseen.next) == "4.16.30-0.el6.label.906"
 

@@ -22,7 +22,7 @@ ONLY_IN = {
     "plumbum": {"command"},
     "subprocess": {"command"},
     "jinja2": {"pictures.matrix", "stages.render"},
-    "git": {"allocation.tags"},
+    "git": {"allocation.tags", "sources.upstream"},
     "gitdb": {"allocation.tags"},
     "requests": {"sources.download"},
     "urllib3": {"sources.download"},
