@@ -14,8 +14,13 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from pipeline import files
 from pipeline.attestation import header, statement, verify
-from tests.integration.checkout import Checkout, copy_checkout
+from tests.integration.checkout import ROOT, Checkout, copy_checkout
+
+# The digest of the first patch, as packages provide it, and another one.
+FIRST = files.sha256_of(next((ROOT / "patches/vdsm").glob("0001-*.patch")))[:12]
+OTHER = ("1" if FIRST[0] == "0" else "0") + FIRST[1:]
 
 Edit = Callable[[Path], None]
 
@@ -225,15 +230,15 @@ def _rename(package: Path) -> None:
         (_replace(".intoto.json", '"evr": "4.16.30-0', '"evr": "4.16.31-0'), "says the release is 4.16.31"),
         (_replace(".intoto.json", '"number": 904', '"number": 905'), "says number 905, given out as 904"),
         (_replace(".intoto.json", '"number": 904,\n     "remote"', '"number": 905,\n     "remote"'), "out as 905"),
-        (_replace(".intoto.json", "= ea7b073c7138", "= ea7b073c7139"), "names a patch that the package does not prov"),
-        (_replace(".intoto.json", "ea7b073c7138bc", "0a7b073c7138bc"), "another digest than it provides: 0a7b073c7138"),
+        (_replace(".intoto.json", f"= {FIRST}", f"= {OTHER}"), "names a patch that the package does not prov"),
+        (_replace(".intoto.json", f'"{FIRST}', f'"{OTHER}'), f"another digest than it provides: {OTHER}"),
         (_replace(".intoto.json", '"provides": "patch(vdsm-vm-act-on', '"was": "patch(vdsm-vm-act-on'),
          "does not name a patch that the package provides: patch(vdsm-vm-act-on-console-disconnect)"),
         (_replace(".intoto.json", '"python": "3', '"python": "4'), "its SBOM says another statement: "),
         (_replace(".intoto.json", "demo:tests/demo/vdsm", "demo:elsewhere"), "its SBOM says another statement: "),
         (_replace(".cdx.json", '"purl": "pkg:rpm/vdsm@4.16.30-0.demo?', '"purl": "pkg:rpm/vdsm@4.1-0.demo?'),
          "its SBOM says another source package"),
-        (_replace(".cdx.json", "ea7b073c7138bc", "0a7b073c7138bc"), "its SBOM says another digests of the patches"),
+        (_replace(".cdx.json", f'"{FIRST}', f'"{OTHER}'), "its SBOM says another digests of the patches"),
         (_replace(".cdx.json", "GPL-2.0-or-later", "MIT"), "its SBOM says another licence"),
         (_replace(".cdx.json", "demo:tests/demo/vdsm", "demo:elsewhere"), "SBOM says another origin of the source"),
         (_replace(".cdx.json", "T00:00:00", "T00:00:01"), "its SBOM says another time"),
