@@ -180,8 +180,8 @@ def compat(source: str | None, **flags: Any) -> None:
 def refresh(go_on: bool, skip: bool, abort: bool, **flags: Any) -> None:
     def rebase(settings: Settings, progress: Progress) -> int:
         from pipeline import document, lock
-        from pipeline import refresh as room
         from pipeline.errors import UsageError
+        from pipeline.refreshing import refresh as room
         from pipeline.settings import choose_package
 
         if go_on + skip + abort + bool(flags["source"]) > 1:

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline import files
 from pipeline.progress import Progress
-from pipeline.refresh import Refresh
+from pipeline.refreshing.refresh import Refresh
 from pipeline.settings import read_settings
 from tests.integration.checkout import Checkout
 from tests.integration.test_compat import LINES, Upstream

@@ -66,6 +66,19 @@ MAY_IMPORT = {
     "pictures.matrix": {"model"},
     "allocation.note": {"inputs", "model", "release"},
     "allocation.book": {"allocation", "allocation.note", "files", "model"},
+    "refreshing.home": {"command", "settings"},
+    "refreshing.state": {"errors", "files", "refreshing.home"},
+    "refreshing.clone": {"errors", "files", "localgit", "progress", "refreshing.home", "series"},
+    "refreshing.checks": {"errors", "refreshing.clone", "refreshing.state"},
+    "refreshing.takeover": {
+        "errors",
+        "files",
+        "refreshing.checks",
+        "refreshing.clone",
+        "refreshing.home",
+        "refreshing.state",
+        "series",
+    },
 }
 
 
@@ -273,6 +286,7 @@ HEADER = '# SPDX-License-Identifier: GPL-2.0-or-later\n"""What it is."""\n'
         ("guard", "from pipeline.mirrors import mirror", imports_no_more_of_ours_than_it_may),
         ("inputs", "from pipeline.context import JobContext", imports_no_more_of_ours_than_it_may),
         ("allocation.book", "from pipeline.context import JobContext", imports_no_more_of_ours_than_it_may),
+        ("refreshing.clone", "from pipeline.refreshing import takeover", imports_no_more_of_ours_than_it_may),
         ("stages.reserve", "from git import Repo", imports_only_where_they_belong),
         ("command", "from pipeline.engines.base import Engine", imports_no_more_of_ours_than_it_may),
         ("flow", "import pipeline.chain", imports_no_more_of_ours_than_it_may),
