@@ -109,10 +109,7 @@ def reproduce(**flags: Any) -> None:
         reports = room.run(settings, progress, jobs, wait=not flags["no_wait"])
         room.tell(reports, progress)
         _print_json(room.json_document(reports), flags)
-        error = room.failure(reports)
-        if error is not None:
-            progress.failure(error)
-        return error.exit_code if error else 0
+        return _ended(room.failure(reports), progress)
 
     _exit_with(examine, flags)
 
@@ -127,10 +124,7 @@ def verify(paths: tuple[Path, ...], **flags: Any) -> None:
         verdicts = room.examine(paths)
         room.tell(verdicts, progress)
         _print_json(room.document(verdicts), flags)
-        error = room.failure(verdicts)
-        if error is not None:
-            progress.failure(error)
-        return error.exit_code if error else 0
+        return _ended(room.failure(verdicts), progress)
 
     _exit_with(examine, flags)
 
@@ -159,10 +153,7 @@ def compat(source: str | None, **flags: Any) -> None:
         else:
             progress.note(f"drawn: {room.write(report, settings.out_path)}")
         _print_json(room.document(report), flags)
-        error = room.failure(report)
-        if error is not None:
-            progress.failure(error)
-        return error.exit_code if error else 0
+        return _ended(room.failure(report), progress)
 
     def failed_document(error: PipelineError) -> dict[str, Any]:
         from pipeline import compat as room
@@ -305,6 +296,14 @@ def _exit_with(
 
         _print_json({**(failed_document or document.failed_document)(error)}, flags)
     sys.exit(code)
+
+
+def _ended(error: PipelineError | None, progress: Progress) -> int:
+    """The exit code of work whose report is told already, and what is wrong in it, if anything is."""
+    if error is None:
+        return 0
+    progress.failure(error)
+    return error.exit_code
 
 
 def _command_for(stage: str) -> str:

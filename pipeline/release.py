@@ -22,6 +22,11 @@ def number_in(release: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
+def source_name(source_rpm: str | None, name: str) -> str:
+    """The name of the source package that a package is built from; its own for a source package, which names none."""
+    return source_rpm.rsplit("-", 2)[0] if source_rpm else name
+
+
 def next_number(seen: Iterable[int], *, floor: int) -> int:
     """One more than the highest number seen, and at least the floor."""
     return max([floor, *(number + 1 for number in seen)])

@@ -11,12 +11,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
-from pipeline import command, files
+from pipeline import command, files, release
 from pipeline.command import CommandResult
 from pipeline.context import JobContext
 from pipeline.engines.base import Workspace
 from pipeline.errors import BuildError, CommandFailed
-from pipeline.mirrors.repodata import source_name
 from pipeline.model import BuildResult, Evr, Rpm
 from pipeline.settings import TargetSettings
 
@@ -205,7 +204,7 @@ def read_rpm(path: Path, out_path: Path) -> Rpm:
         name=package.name,
         evr=Evr(epoch=int(package.epoch or 0), version=package.version, release=package.release),
         arch=package.arch if package.rpm_sourcerpm else "src",
-        source=source_name(package),
+        source=release.source_name(package.rpm_sourcerpm, package.name),
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import release
 from pipeline.model import Evr
 from pipeline.provides import Capability, is_of_patch
 
@@ -47,7 +48,7 @@ def read(path: Path) -> Header:
         name=header["name"],
         evr=Evr(epoch=header["epoch"] or 0, version=header["version"], release=header["release"]),
         arch=header["arch"] if built_from else "src",
-        source=built_from.rsplit("-", 2)[0] if built_from else header["name"],
+        source=release.source_name(built_from, header["name"]),
         licence=header["license"],
         rpm_version=header["rpmversion"],
         capabilities=tuple(

@@ -2,7 +2,7 @@
 """Where commands run: this host, or a podman or docker container.
 
 A stage asks for a workspace, puts files into its folder, runs commands that see the folder under
-`inside()`, and takes results out. In a container the folder is always `/work`, on this host
+`inside()`, and takes results out. In a container the folder is always `/workspace`, on this host
 `/tmp/vdsm-pipeline-work` where the machine lets us: rpm cannot build below a path with a space in
 it, and paths and host names that differ from run to run end up in packages.
 """

@@ -17,12 +17,25 @@ from pipeline.engines.base import HOST_NAME, Engine, Workspace
 from pipeline.errors import CommandFailed, CommandTimedOut, EngineError
 from pipeline.model import EngineName, Image
 
-_GUEST_DIR = PurePosixPath("/work")
+_GUEST_DIR = PurePosixPath("/workspace")
 _BUILDER_ID = 1000
 _QUICK_SECONDS = 60
 # Where the engine itself fails, as opposed to the command in it.
 # Source: podman-run(1) and docker-run(1), "Exit Status".
 _ENGINE_EXIT_CODES = {125, 126, 127}
+# Exit code -> reference, what it means, what mends it. Source: 128 and the signal's number, podman-run(1).
+_KILLED = {
+    137: (
+        "container-killed",
+        ", as it is when memory runs out",
+        "give the machine more memory or run less beside it, then run the same again",
+    ),
+    139: (
+        "vsyscall",
+        ": the kernel may lack vsyscall, which CentOS 6 needs",
+        "boot with vsyscall=emulate, or use an image built for kernels without it",
+    ),
+}
 _CONTAINER_LABEL = "vdsm-pipeline"
 _DOCTOR_HINT = "run `.venv/bin/nox -s doctor`: it tries the engine and says what would mend it"
 _LIMITS_HINT = "this machine limits containers: export CONTAINERS_CONF=$PWD/.ci/containers.conf"
@@ -176,19 +189,12 @@ def _give_to_builder(dir_path: Path) -> None:
 
 
 def _engine_failure(error: CommandFailed, program: str, image: str) -> CommandFailed | EngineError:
-    if error.command_exit_code == 139:
+    if error.command_exit_code in _KILLED:
+        reference, why, hint = _KILLED[error.command_exit_code]
         return EngineError(
-            "vsyscall",
-            f"the command in {image} was killed (exit code 139): the kernel may lack vsyscall, which CentOS 6 needs",
-            hint="boot with vsyscall=emulate, or use an image built for kernels without it",
-            log_path=error.log_path,
-            reproduce=error.reproduce,
-        )
-    if error.command_exit_code == 137:
-        return EngineError(
-            "container-killed",
-            f"the container of {image} was killed (exit code 137), as it is when memory runs out",
-            hint="give the machine more memory or run less beside it, then run the same again",
+            reference,
+            f"the container of {image} was killed (exit code {error.command_exit_code}){why}",
+            hint=hint,
             log_path=error.log_path,
             reproduce=error.reproduce,
         )

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
+from pipeline import release
 from pipeline.errors import PublishError
 from pipeline.model import Evr, PublishedRpm
 
@@ -245,14 +246,8 @@ def _published(package: Any, place: str) -> PublishedRpm:
         href=href,
         size_bytes=package.size_package,
         sha256=package.pkgId,
-        source=source_name(package),
+        source=release.source_name(package.rpm_sourcerpm, package.name),
     )
-
-
-def source_name(package: Any) -> str:
-    """The name of the source package that a package of createrepo_c's is built from, or is."""
-    built_from: str = package.rpm_sourcerpm or ""
-    return built_from.rsplit("-", 2)[0] if built_from else str(package.name)
 
 
 def _inside(href: str) -> str:

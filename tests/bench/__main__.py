@@ -86,9 +86,9 @@ class Bench:
         image = json.loads((home_dir / "ledger" / "image.json").read_text())["record"]
         engine: list[str] = []
         if image["engine"] != "host":
-            mount = f"type=bind,source={work_dir},target=/work"
+            mount = f"type=bind,source={work_dir},target=/workspace"
             engine = [image["engine"], "run", "--rm", "--network", "none", "--user", "1000:1000", "--mount", mount]
-            engine += ["--env", "HOME=/work", image["reference"]]
+            engine += ["--env", "HOME=/workspace", image["reference"]]
         srpm = next((home_dir / "srpm").glob("*.src.rpm"))
         facts = json.loads((home_dir / "ledger" / "fetch.json").read_text())["record"]
         dist = "." + facts["evr"]["release"].partition(".")[2]

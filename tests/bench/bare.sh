@@ -5,19 +5,19 @@
 #   bare.sh WORK_DIR SRPM PATCHES_DIR TESTS_DIR RPMLINT_CONFIG DIST PYTHON MIRROR [ENGINE-WORDS…]
 #
 # ENGINE-WORDS go before each command that must run in the target (podman run … IMAGE); WORK_DIR is
-# /work there. Without them this host is the target. BENCH_CHECKS=no leaves out the patch check and
+# /workspace there. Without them this host is the target. BENCH_CHECKS=no leaves out the patch check and
 # the unit tests, so that what is left is what the job was by hand.
 set -eu
 work=$1 srpm=$2 patches=$3 tests=$4 config=$5 dist=$6 python=$7 mirror=$8
 shift 8
-if [ $# -gt 0 ]; then inside=/work; else inside=$work; fi
+if [ $# -gt 0 ]; then inside=/workspace; else inside=$work; fi
 
 rpm -i --define "_topdir $work" "$srpm" 2>/dev/null
 set -- "$@" rpmbuild --nodeps --define "_topdir $inside" --define "dist $dist" --define "rhel 6" \
     --define "_binary_payload w9.gzdio" --define "_source_payload w9.gzdio" \
     --define "_build_id_links none" --define "_buildhost localhost"
 spec=$work/SPECS/vdsm.spec
-hand_over() { if [ "$inside" = /work ]; then chown -R 1000:1000 "$work"; fi; }
+hand_over() { if [ "$inside" = /workspace ]; then chown -R 1000:1000 "$work"; fi; }
 # The engine's words, then the tests' Python in place of rpmbuild.
 run_tests() { ${BENCH_ENGINE:-} "$python" -B "$inside/tests/runner.py" "$1" "$inside/tests/$2" 2>/dev/null; }
 mkdir -p "$work/BUILD" "$work/BUILDROOT" "$work/RPMS" "$work/SRPMS"

@@ -53,7 +53,7 @@ def test_the_container_s_command_line_is_the_golden_one(monkeypatch, program, us
         workspace_dir=Path("/out/with space/.work/work-1"),
         read_only=[Path("/checkout/tests/patched"), Path("/out/tree")],
         env={"LANG": "C", "TZ": "CET"},
-        cwd="/work/BUILD",
+        cwd="/workspace/BUILD",
     )
     assert "\n".join(argv) + "\n" == (GOLDEN_DIR / f"{program}-{user}.txt").read_text()
 
@@ -144,8 +144,8 @@ def test_a_container_sees_its_workspace_and_the_folders_given_to_it(tmp_path, co
         (tmp_path / name).mkdir()
     folders = [tmp_path / "one", tmp_path / "two"]
     with ContainerEngine("podman", "image").workspace(tmp_path, read_only=folders) as workspace:
-        assert workspace.inside(workspace.dir) == "/work"
-        assert workspace.inside(workspace.dir / "BUILD" / "a") == "/work/BUILD/a"
+        assert workspace.inside(workspace.dir) == "/workspace"
+        assert workspace.inside(workspace.dir / "BUILD" / "a") == "/workspace/BUILD/a"
         assert workspace.inside(tmp_path / "one") == "/mnt/0"
         assert workspace.inside(tmp_path / "two" / "b") == "/mnt/1/b"
         with pytest.raises(AssertionError, match="is neither in the workspace"):
@@ -158,7 +158,7 @@ def test_a_container_command_is_the_planned_one(tmp_path, commands):
     listed, argv = commands
     assert listed[:2] == ("podman", "ps")
     assert argv[:3] == ("podman", "run", "--rm")
-    assert argv[-4:] == ("--workdir", "/work/BUILD", "image", "true")
+    assert argv[-4:] == ("--workdir", "/workspace/BUILD", "image", "true")
 
 
 @pytest.mark.parametrize("failure", [CommandTimedOut("time-limit", "too long"), KeyboardInterrupt()])
@@ -235,7 +235,7 @@ def test_a_program_of_another_architecture_is_the_image_s_fault(monkeypatch, tmp
 @pytest.mark.parametrize(
     "said",
     [
-        "exec /work/helper: exec format error\nerror: Bad exit status from /var/tmp/rpm-tmp.a (%build)\n",
+        "exec /workspace/helper: exec format error\nerror: Bad exit status from /var/tmp/rpm-tmp.a (%build)\n",
         "/bin/sh: 1: ./helper: Exec format error\n",
     ],
 )
