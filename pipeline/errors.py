@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Every failure a user can meet, each with its exit code.
 
-A message names the thing and why; the hint says what mends it. `__main__` is the only place that
+A message names the thing and why; the hint says what mends it. `commands.frame` is the only place that
 turns one into text and an exit code.
 """
 
@@ -87,6 +87,24 @@ class VerifyError(PipelineError):
     """A package is not what its provenance says, or nothing says where it came from."""
 
     exit_code = 16
+
+
+class SigningError(PipelineError):
+    """There is no key to sign with, it has expired, or what it signed does not verify."""
+
+    exit_code = 17
+
+
+class GateError(PipelineError):
+    """The target's own rpm and yum could not read a package, or it would break the set that it belongs to."""
+
+    exit_code = 18
+
+
+class AuditError(PipelineError):
+    """A mirror is not what it should be, seen from outside."""
+
+    exit_code = 19
 
 
 class EngineError(PipelineError):

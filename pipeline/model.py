@@ -272,6 +272,64 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class VendorSet:
+    """The vendor's own packages, source RPM first where there is one; `origin` says in words where they come from."""
+
+    rpms: tuple[Rpm, ...]
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublicKey:
+    """A key that hosts verify with: armored in `file`; `expires_seconds` since the epoch, 0 for never."""
+
+    fingerprint: str
+    file: File
+    expires_seconds: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedSet:
+    """Signed copies of what one job built, and of the vendor's set; each `Rpm.file` is the signed copy.
+
+    `keys` are all that hosts shall trust, the one that signed first. `sidecars` are the statements and SBOMs.
+    """
+
+    ours: tuple[Rpm, ...]
+    vendor: tuple[Rpm, ...]
+    vendor_origin: str
+    keys: tuple[PublicKey, ...]
+    sidecars: tuple[File, ...] = ()
+
+    @property
+    def all_rpms(self) -> tuple[Rpm, ...]:
+        return (*self.ours, *self.vendor)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GateReport:
+    """What the gate saw in one job's packages and let pass; `external` are requirements that hosts must meet."""
+
+    packages: int
+    checks: tuple[str, ...]
+    external: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProofReport:
+    """What a client did with the staged repository, step by step, and what had to be left out.
+
+    `steps` are sentences in order; `left_out` are (package, scriptlet) that need a real host; `stood_in` are
+    requirements of the host that a stand-in met.
+    """
+
+    client: str
+    steps: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+    stood_in: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedRpm:
     """A package as a repository's metadata names it; `href` is relative to the repository.
 

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pipeline.errors import SettingsError, UsageError
 from pipeline.model import Job, Source
@@ -88,6 +88,22 @@ DistPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9._/*?-]*$"
 PinnedReference = Annotated[str, Field(pattern=r"^(|[^\s@]+@sha256:[0-9a-f]{64})$")]
 
 
+def _listed(value: object) -> object:
+    if value in ("", []):
+        raise ValueError("should name a place")
+    return (value,) if isinstance(value, str) else value
+
+
+def _base_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", text):
+        raise ValueError(f"'{text}' is no address that readers have: write http://host/path or https://host/path")
+    return text.rstrip("/")
+
+
+OneOrMore = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed), Field(min_length=1)]
+OneOrNone = Annotated[tuple[Annotated[str, AfterValidator(_base_url)], ...], BeforeValidator(_listed)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -118,7 +134,11 @@ class PackageSettings(_Section):
 
 
 class TargetSettings(_Section):
-    """What packages are built for, and where."""
+    """What packages are built for, and where.
+
+    `vendor_packages` is the repository (URL or directory) with the vendor's own RPMs; without it they are built.
+    `host_repositories` are those that hosts have besides ours: what our packages require must be in them.
+    """
 
     sources: str
     engine: Literal["host", "podman", "docker", "auto"] = "auto"
@@ -127,6 +147,8 @@ class TargetSettings(_Section):
     python: str
     nodeps: bool = False
     mirror: str
+    vendor_packages: str = ""
+    host_repositories: tuple[str, ...] = ()
     macros: dict[Annotated[str, AfterValidator(_macro_name)], str] = {}
 
     def rpm_macros(self) -> dict[str, str]:
@@ -152,10 +174,36 @@ class ReleaseSettings(_Section):
 
 
 class MirrorSettings(_Section):
-    """A place to publish to: a directory, rsync://host/module/path, or [user@]host:path over ssh."""
+    """A channel: one place to publish to, or several with the same content, of which the first is read.
 
-    destination: Annotated[str, Field(min_length=1)]
+    A place is a directory, rsync://host/module/path, or [user@]host:path over ssh. `url` is where readers have each
+    place, in the same order. A place that is `write_only` (`rrsync -wo`) is read by its url.
+    """
+
+    destination: OneOrMore
+    url: OneOrNone = ()
     ssh_command: str = ""
+    write_only: bool = False
+
+
+class SigningSettings(_Section):
+    """The key that packages and metadata are signed with: one that gpg-agent has, by fingerprint, or a key file.
+
+    `former_keys` are public key files that hosts shall go on trusting for a while.
+    """
+
+    key: Annotated[str, Field(pattern=r"^(|[0-9A-Fa-f]{40})$")] = ""
+    key_file: str = ""
+    passphrase_file: str = ""
+    former_keys: tuple[str, ...] = ()
+
+
+class RetentionSettings(_Section):
+    """What `prune` leaves on a mirror: the last snapshots, all that are younger, and what readers may be at."""
+
+    keep_snapshots: Annotated[int, Field(ge=1)] = 10
+    keep_days: Annotated[float, Field(ge=0)] = 30
+    grace_hours: Annotated[float, Field(ge=0)] = 24
 
 
 class _Document(_Section):
@@ -168,6 +216,8 @@ class _Document(_Section):
     targets: Annotated[dict[Name, TargetSettings], Field(min_length=1)]
     images: dict[Name, ImageSettings] = {}
     mirrors: dict[Name, MirrorSettings]
+    signing: SigningSettings = SigningSettings()
+    retention: RetentionSettings = RetentionSettings()
 
 
 class Settings(_Document):
@@ -198,7 +248,7 @@ class Settings(_Document):
     def mirror(self, target_name: str) -> MirrorSettings:
         """The mirror that a target publishes to: `--mirror` (a name or a destination), else its own."""
         chosen = self.mirror_override or self.targets[target_name].mirror
-        return self.mirrors.get(chosen) or MirrorSettings(destination=chosen)
+        return self.mirrors.get(chosen) or MirrorSettings(destination=(chosen,))
 
 
 def read_settings(

@@ -136,7 +136,7 @@ class Destination:
 def find_destination(settings: Settings, target_name: str) -> Destination:
     """Where the target's repository is published. Raises: SettingsError, PublishError when we are offline."""
     configured = settings.mirror(target_name)
-    text = configured.destination
+    text = configured.destination[0]
     kind = _kind(text)
     root = str(_local_dir(settings, text)) if kind == "local" else text.rstrip("/")
     if kind != "local" and settings.offline:

@@ -37,7 +37,7 @@ def inputs(builds: Builds, *, context: TargetContext) -> dict[str, str]:
     others = [rpm for rpm in state.packages if (rpm.nevra, rpm.sha256) not in own]
     all_there = len(state.packages) - len(others) == len(own)
     return {
-        "mirror": context.settings.mirror(context.target_name).destination,
+        "mirror": destination.address,
         "other packages on the mirror": _summary(others),
         "newer revision on the mirror": "none" if all_there else _newer_revision(state, context),
     }

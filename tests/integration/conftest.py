@@ -87,7 +87,7 @@ class Project:
     ) -> TargetContext:
         settings = read_settings(self.root_dir, out=str(self.out_path), mirror=mirror, offline=offline, environ={})
         if ssh_command:
-            local = settings.mirrors["local"].model_copy(update={"destination": mirror, "ssh_command": ssh_command})
+            local = settings.mirrors["local"].model_copy(update={"destination": (mirror,), "ssh_command": ssh_command})
             settings = settings.model_copy(update={"mirrors": {mirror: local}})
         home_dir = self.out_path / target
         return TargetContext(

@@ -28,7 +28,7 @@ ONLY_IN = {
     "urllib3": {"sources.download"},
     "specfile": {"overlay"},
     "rich": {"progress"},
-    "click": {"__main__"},
+    "click": {"commands.frame", "commands.packages", "commands.series", "commands.upkeep"},
     "cyclonedx": {"attestation.sbom"},
     "packageurl": {"attestation.sbom"},
     "in_toto_attestation": {"attestation.statement"},
@@ -158,16 +158,16 @@ def reads_the_environment_in_settings_only(module: Module) -> Iterator[str]:
         yield f"{module.name} reads {', '.join(sorted(read))}"
 
 
-def prints_in_progress_and_main_only(module: Module) -> Iterator[str]:
+def prints_in_progress_only(module: Module) -> Iterator[str]:
     calls = {ast.unparse(node.func) for node in module.nodes if isinstance(node, ast.Call)}
     streams = {name for name in module.attributes if name.startswith(("sys.stdout", "sys.stderr"))}
-    if module.name not in ("progress", "__main__") and ("print" in calls or streams):
+    if module.name != "progress" and ("print" in calls or streams):
         yield f"{module.name} writes to standard output or error"
 
 
-def exits_in_main_only(module: Module) -> Iterator[str]:
+def exits_in_the_frame_only(module: Module) -> Iterator[str]:
     names = {node.id for node in module.nodes if isinstance(node, ast.Name)}
-    if module.name != "__main__" and ("sys.exit" in module.attributes or "SystemExit" in names):
+    if module.name != "commands.frame" and ("sys.exit" in module.attributes or "SystemExit" in names):
         yield f"{module.name} ends the process"
 
 
@@ -198,8 +198,9 @@ def imports_no_more_of_ours_than_it_may(module: Module) -> Iterator[str]:
 
 
 def keeps_main_to_itself(module: Module) -> Iterator[str]:
-    if "pipeline.__main__" in module.imported:
-        yield f"{module.name} imports __main__"
+    entry = {name for name in module.imported if name.startswith(("pipeline.__main__", "pipeline.commands"))}
+    if entry and not module.name.startswith(("__main__", "commands.")):
+        yield f"{module.name} imports {', '.join(sorted(entry))}"
 
 
 def has_header_and_docstring(module: Module) -> Iterator[str]:
@@ -213,8 +214,8 @@ RULES: tuple[Callable[[Module], Iterable[str]], ...] = (
     imports_only_where_they_belong,
     starts_programs_in_command_only,
     reads_the_environment_in_settings_only,
-    prints_in_progress_and_main_only,
-    exits_in_main_only,
+    prints_in_progress_only,
+    exits_in_the_frame_only,
     imports_no_stage,
     imports_absolutely,
     imports_only_the_standard_library_if_it_is_plain,
@@ -263,10 +264,10 @@ HEADER = '# SPDX-License-Identifier: GPL-2.0-or-later\n"""What it is."""\n'
         ("engines.base", "import os\nos.environ['HOME']", reads_the_environment_in_settings_only),
         ("engines.base", "import os\nos.getenv('HOME')", reads_the_environment_in_settings_only),
         ("engines.base", "from os import environ", reads_the_environment_in_settings_only),
-        ("summary", "print('hello')", prints_in_progress_and_main_only),
-        ("summary", "import sys\nsys.stderr.write('hello')", prints_in_progress_and_main_only),
-        ("chain", "import sys\nsys.exit(1)", exits_in_main_only),
-        ("chain", "raise SystemExit(1)", exits_in_main_only),
+        ("summary", "print('hello')", prints_in_progress_only),
+        ("summary", "import sys\nsys.stderr.write('hello')", prints_in_progress_only),
+        ("chain", "import sys\nsys.exit(1)", exits_in_the_frame_only),
+        ("chain", "raise SystemExit(1)", exits_in_the_frame_only),
         ("stages.build", "from pipeline.stages import fetch", imports_no_stage),
         ("stages.build", "from pipeline.stages.fetch import run", imports_no_stage),
         ("run", "import pipeline.stages.fetch", imports_no_stage),
@@ -291,6 +292,7 @@ HEADER = '# SPDX-License-Identifier: GPL-2.0-or-later\n"""What it is."""\n'
         ("command", "from pipeline.engines.base import Engine", imports_no_more_of_ours_than_it_may),
         ("flow", "import pipeline.chain", imports_no_more_of_ours_than_it_may),
         ("run", "from pipeline.__main__ import main", keeps_main_to_itself),
+        ("run", "from pipeline.commands.frame import main", keeps_main_to_itself),
     ],
 )
 def test_a_module_that_breaks_a_rule_is_found_by_that_rule(name, code, rule):

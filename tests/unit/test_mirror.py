@@ -22,7 +22,7 @@ def settings_with(destination: str, *, out: Path = Path("/o/out"), offline: bool
 
 def configured_with(destination: str, *, out: Path = Path("/o/out"), ssh_command: str = "") -> Settings:
     settings = read_settings(ROOT_DIR, out=str(out), environ={})
-    changed = settings.mirrors["local"].model_copy(update={"destination": destination, "ssh_command": ssh_command})
+    changed = settings.mirrors["local"].model_copy(update={"destination": (destination,), "ssh_command": ssh_command})
     return settings.model_copy(update={"mirrors": {"local": changed}})
 
 

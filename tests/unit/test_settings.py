@@ -57,7 +57,7 @@ def test_the_shipped_file_reads_and_every_package_has_sources_for_every_target(r
 def test_the_shipped_demo_stays_on_a_local_mirror(root_dir):
     settings = read_settings(root_dir, environ={})
     assert settings.targets["demo"].dist == ".demo"
-    assert settings.mirror("demo").destination == "out/mirror"
+    assert settings.mirror("demo").destination == ("out/mirror",)
 
 
 def test_what_is_left_out_has_its_default(read):
@@ -296,9 +296,9 @@ def test_the_environment_is_read_when_none_is_given(read, monkeypatch, tmp_path)
 
 
 def test_the_mirror_flag_is_a_name_or_a_destination(read):
-    assert read().mirror("demo").destination == "out/mirror"
-    assert read(mirror="local").mirror("demo").destination == "out/mirror"
-    assert read(mirror="host:/srv/yum").mirror("demo").destination == "host:/srv/yum"
+    assert read().mirror("demo").destination == ("out/mirror",)
+    assert read(mirror="local").mirror("demo").destination == ("out/mirror",)
+    assert read(mirror="host:/srv/yum").mirror("demo").destination == ("host:/srv/yum",)
 
 
 @pytest.mark.parametrize("word", ["locall", "far", "a b", "host-2"])
@@ -312,7 +312,7 @@ def test_a_bare_word_that_is_no_mirror_is_a_usage_error(read, word):
 
 @pytest.mark.parametrize("place", ["./far", "far/", "/far", "host:far", "rsync://far/module", ".", ".."])
 def test_what_is_more_than_a_bare_word_is_a_destination(read, place):
-    assert read(mirror=place).mirror("demo").destination == place
+    assert read(mirror=place).mirror("demo").destination == (place,)
 
 
 def test_the_source_flag_stands_for_the_whole_list(read):

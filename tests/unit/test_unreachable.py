@@ -374,7 +374,7 @@ def test_all_that_was_told_is_removed_and_nothing_else(out, tidy):
 
 
 def test_the_configured_mirror_stays_though_it_lies_in_a_job_s_folder(out, tidy, settings):
-    mirror = settings.mirrors["local"].model_copy(update={"destination": f"out/{HOME}/RPMS"})
+    mirror = settings.mirrors["local"].model_copy(update={"destination": (f"out/{HOME}/RPMS",)})
     out.put(f"{HOME}/RPMS/demo/{NEVR}.800.noarch.rpm")
     moved = settings.model_copy(update={"mirrors": {"local": mirror}})
     report = clean.clean(moved, (), everything=True, wish=Wish(remove=True), progress=Progress(quiet=True))

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The commands that run or plan the stages."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from pipeline.commands.frame import exit_with, main, print_json, session_line, with_flags
+
+if TYPE_CHECKING:
+    from pipeline.progress import Progress
+    from pipeline.settings import Settings
+
+
+def _stage_command(name: str, help_text: str, last_stage: str) -> None:
+    @main.command(name=name, help=help_text)
+    @with_flags
+    def command(**flags: Any) -> None:
+        exit_with(lambda settings, progress: _perform(last_stage, settings, progress, flags), flags)
+
+
+for _name, _help, _last in (
+    ("image", "Make the container image of the target, if it is not there.", "image"),
+    ("fetch", "Get the source RPM and check it.", "fetch"),
+    ("patch", "Apply the series, with no fuzz, to the source as %prep leaves it.", "patch"),
+    ("reserve", "Give the input its release number: the one that it has, or the next.", "reserve"),
+    ("render", "Lay our release, patches and changelog over the vendor's spec.", "render"),
+    ("unit", "Run the patch's tests: red without it, green with it.", "unit"),
+    ("build", "Build source RPM and RPMs.", "build"),
+    ("contracts", "Try what must go on working beside the patches, in source and packages.", "contracts"),
+    ("lint", "Compare rpmlint's findings with those on the vendor's own package.", "lint"),
+    ("provenance", "Write beside each package what it was made from: in-toto statement and SBOM.", "provenance"),
+    ("changes", "Tell what differs from the vendor's packages, and from our last release.", "changes"),
+    ("repo", "Stage a yum repository with the new packages.", "repo"),
+    ("publish", "Put the staged repository on the mirror.", "publish"),
+    ("release", "Everything, from the source RPM to the mirror.", "publish"),
+):
+    _stage_command(_name, _help, _last)
+
+
+@main.command(help="Tell what a release would do, and why; do nothing.")
+@with_flags
+def plan(**flags: Any) -> None:
+    flags["dry_run"] = True
+    exit_with(lambda settings, progress: _perform("publish", settings, progress, flags), flags)
+
+
+def _perform(last_stage: str, settings: Settings, progress: Progress, flags: dict[str, Any]) -> int:
+    """Run or plan up to a stage; the exit code."""
+    from pipeline import checkout, document, lock, summary
+    from pipeline.run import Run, empty_scratch, new_attempt
+    from pipeline.settings import choose_jobs
+
+    jobs = choose_jobs(settings, flags["targets"], flags["packages"])
+    run = Run(settings=settings, progress=progress, last_stage=last_stage, attempt=new_attempt())
+    refusal = checkout.refusal(settings, jobs) if last_stage == "publish" else None
+    if flags["dry_run"]:
+        if refusal:
+            progress.warning(f"a release would be refused: {refusal.message}")
+        planned = run.plan(jobs)
+        summary.tell_plan(planned, progress)
+        print_json(document.plan_document(planned), flags)
+        return 0
+    if refusal:
+        raise refusal
+    with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
+        empty_scratch(settings.out_path)
+        summary.tell_start(jobs, last_stage, settings, progress)
+        try:
+            outcomes = run.perform(jobs, keep_going=flags["keep_going"])
+            document.write_results(outcomes, settings)
+        finally:
+            empty_scratch(settings.out_path)
+    summary.tell_end(outcomes, progress, reproduce=_command_for)
+    print_json(document.run_document(outcomes, settings), flags)
+    errors = [outcome.error for outcome in outcomes if outcome.error]
+    if errors and flags["with_traceback"]:
+        traceback.print_exception(errors[0])
+    return errors[0].exit_code if errors else 0
+
+
+def _command_for(stage: str) -> str:
+    """The command that runs up to a stage with the flags of this run."""
+    session = "lint" if stage == "baseline" else stage  # the vendor's build has no session of its own
+    return session_line(session, sys.argv[2:])
