@@ -60,6 +60,16 @@ class Chain:
                 self.outcomes.append(_cached(stage, found))
         return reason or (f"{anew[0]} is made anew" if anew else "")
 
+    def holds(self) -> bool:
+        """Whether `run` would do nothing; it is as if nobody had asked."""
+        before = dict(self.records)
+        try:
+            return not self.plan()
+        except PipelineError:
+            return False  # `run` meets it again, and tells it
+        finally:
+            self.records, self.outcomes = before, []
+
     def _blocked(self, stage: Stage, *, keep_going: bool) -> str:
         """Why a stage cannot be done; empty if it can."""
         if self.error is None:

@@ -59,13 +59,22 @@ JOB_STAGES = (
 TARGET_STAGES = (
     Stage(
         name="repo",
-        needs=("build",),
-        gates=("unit", "contracts", "lint", "changes", "provenance"),
+        needs=("sign",),
+        gates=("unit", "contracts", "lint", "changes", "gate"),
         record=model.Repository,
         error=errors.PublishError,
+        version=2,
+        changes_its_inputs=True,  # it is staged for what stands then
     ),
+    Stage(name="verify", needs=("repo",), record=model.ProofReport, error=errors.VerifyError),
     Stage(
-        name="publish", needs=("repo",), record=model.Publication, error=errors.PublishError, changes_its_inputs=True
+        name="publish",
+        needs=("repo",),
+        gates=("verify",),
+        record=model.Publication,
+        error=errors.PublishError,
+        version=2,
+        changes_its_inputs=True,
     ),
 )
 

@@ -350,36 +350,64 @@ class PublishedRpm:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LogEntry:
+    """One publish, as the mirror's log tells it.
+
+    `releases` are the (name, EVR) of the source packages that came with it, `statements` the (file name, sha256) of
+    what says where they came from; `time` is UTC. An `adopt` is what others published there before us.
+    """
+
+    revision: int
+    time: str
+    action: Literal["adopt", "publish", "rollback", "promote"]
+    repomd_sha256: str
+    detail: str = ""
+    releases: tuple[tuple[str, str], ...] = ()
+    statements: tuple[tuple[str, str], ...] = ()
+    commit: str = ""
+    who: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MirrorState:
-    """What a repository on a mirror holds now; an absent repository has no digest and no packages."""
+    """What a repository on a mirror holds now, and its log; an absent repository has no digest and no packages."""
 
     destination: str
     repomd_sha256: str = ""
     revision: int = 0
     packages: tuple[PublishedRpm, ...] = ()
+    log: tuple[LogEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repository:
-    """A staged repository: the new RPMs, and repodata that names these and the carried ones."""
+    """A staged repository: a snapshot with all its metadata, and the RPMs that the mirror does not have yet.
+
+    `base_repomd_sha256` is the state that it was made from; a publish on top of another one would lose something.
+    `files` are the packages and what lies beside them, to be sent before the snapshot. `ours`, `vendor` and `previous`
+    are the sets that a client tries: what these jobs built, the vendor's, and our releases before.
+    """
 
     tree: Tree
-    new: tuple[PublishedRpm, ...]
-    carried: tuple[PublishedRpm, ...]
-    repodata: tuple[File, ...]
-    repomd: File
     revision: int
-    demo: bool
+    base_repomd_sha256: str
+    repomd: File
+    package_count: int
+    files: tuple[str, ...]
+    ours: tuple[PublishedRpm, ...]
+    vendor: tuple[PublishedRpm, ...] = ()
+    previous: tuple[PublishedRpm, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Publication:
-    """A repository as it now stands on a mirror."""
+    """A repository as it now stands on a mirror; `places` are all that have it, the one that is read first."""
 
     destination: str
     revision: int
     repomd_sha256: str
     changed: bool
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,9 @@ from pipeline.engines.choice import choose_engine
 from pipeline.errors import Interrupted, NetworkError, PipelineError
 from pipeline.flow import JOB_STAGES, STAGES, TARGET_STAGES, Stage, needed_for
 from pipeline.images import image_reference
+from pipeline.mirrors import lease
+from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors.snapshot import publisher
 from pipeline.model import Job, JobOutcome, Publication, StageOutcome
 from pipeline.progress import Progress
 from pipeline.reasons import reason
@@ -57,14 +60,14 @@ class Run:
         outcomes: list[JobOutcome] = []
         for target, target_jobs in _by_target(jobs).items():
             planned: list[JobOutcome] = []
-            builds = []
+            signed = []
             anew = ""
             for job in target_jobs:
                 chain = Chain(str(job), self.job_context(job), self._wanted(JOB_STAGES))
                 anew = chain.plan() or anew
                 planned.append(self._foreseen(_outcome(job, chain), chain))
-                builds.append(chain.records.get("build"))
-            chain = Chain(target, self._target_context(target), self._wanted(TARGET_STAGES), build=tuple(builds))
+                signed.append(chain.records.get("sign"))
+            chain = Chain(target, self._target_context(target), self._wanted(TARGET_STAGES), sign=tuple(signed))
             chain.plan(anew)
             outcomes.extend(_with_stages(planned, chain.outcomes))
         return tuple(outcomes)
@@ -88,13 +91,13 @@ class Run:
         except PipelineError as error:
             return self._unusable(target, jobs, error)
         done: list[JobOutcome] = []
-        builds = []
+        signed = []
         failed: Chain | None = None
         for job in jobs:
             chain = Chain(str(job), self.job_context(job), self._wanted(JOB_STAGES))
             chain.run(keep_going=keep_going)
             done.append(_outcome(job, chain))
-            builds.append(chain.records.get("build"))
+            signed.append(chain.records.get("sign"))
             if failed is None or isinstance(chain.error, Interrupted):
                 failed = chain if chain.error else None
             if _stops(chain.error, keep_going=keep_going):
@@ -109,15 +112,30 @@ class Run:
                 self.progress.ended(target, outcome)
             jobs_done = _with_stages(done, skipped)
             return TargetOutcome(target=target, jobs=jobs_done, error=failed.error, failed_stage=failed.failed_stage)
-        chain = Chain(target, self._target_context(target), wanted, build=tuple(builds))
-        chain.run()
+        chain = Chain(target, self._target_context(target), wanted, sign=tuple(signed))
+        failure, failed_stage = self._run_locked(target, chain)
         return TargetOutcome(
             target=target,
             jobs=_with_stages(done, chain.outcomes),
             publication=chain.records.get("publish"),
-            error=chain.error,
-            failed_stage=chain.failed_stage,
+            error=failure,
+            failed_stage=failed_stage,
         )
+
+    def _run_locked(self, target: str, chain: Chain) -> tuple[PipelineError | None, str]:
+        """Run the target's stages as the only publisher, from reading the mirror to the switch; the first error."""
+        if not self._wanted(TARGET_STAGES) or chain.holds():
+            chain.run()
+            return chain.error, chain.failed_stage
+        try:
+            place = find_destination(self.settings, target)
+            log_path = self._target_context(target).log_path.with_name("repo.log")
+            with lease.held(place, publisher(), self.progress, log_path=log_path):
+                chain.run()
+        except PipelineError as locked:
+            chain.outcomes.append(StageOutcome(stage="repo", result="failed", reason=locked.message))
+            return locked, "repo"
+        return chain.error, chain.failed_stage
 
     def _unusable(self, target: str, jobs: tuple[Job, ...], error: PipelineError) -> TargetOutcome:
         """The outcome of a target whose commands have nowhere to run; other targets are not its business."""

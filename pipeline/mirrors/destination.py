@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from pipeline.errors import PublishError, SettingsError
-from pipeline.mirrors import rsync
-from pipeline.settings import Settings
-
-REPOMD = "repodata/repomd.xml"
+from pipeline.mirrors import layout, rsync, switching, web
+from pipeline.settings import MirrorSettings, Settings
 
 _HOST = r"([^-@/:\s][^@/:\s]*@)?(\[[0-9a-fA-F:.]+\]|[^-@/:\s\[][^@/:\s]*)"
 _DAEMON = re.compile(rf"rsync://{_HOST}(:[0-9]+)?/[^/\s][^\n]*")
@@ -30,10 +30,15 @@ _FORMS = "a directory, rsync://[user@]host[:port]/module/path, or [user@]host:pa
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Destination:
-    """One target's repository; `address` is its place in rsync's words, with no slash at its end."""
+    """One target's repository at one place; `address` is its place in rsync's words, with no slash at its end.
+
+    `url` is where readers have it, empty where that is not told. What is `write_only` is read by its url.
+    """
 
     kind: Literal["local", "daemon", "ssh"]
     address: str
+    url: str = ""
+    write_only: bool = False
     ssh_command: str = ""
     timeout_seconds: float
     scratch_dir: Path
@@ -42,35 +47,50 @@ class Destination:
     def is_local(self) -> bool:
         return self.kind == "local"
 
-    def repomd(self, log_path: Path | None) -> bytes | None:
-        """The bytes of `repomd.xml`, or `None` when there is no repository yet. Raises: PublishError."""
+    def standing_dir(self) -> Path:
+        """Where the state that stands on this machine lies: in its snapshot, which no switch changes."""
+        path = Path(self.address) / layout.REPODATA
+        try:
+            return (Path(self.address) / path.readlink()).parent
+        except OSError:
+            return Path(self.address)
+
+    def read(self, names: Collection[str], log_path: Path | None) -> dict[str, bytes]:
+        """Those of the files in `repodata/` that are there; none where nothing was published. Raises: PublishError."""
         if self.is_local:
-            return self._local_repomd()
+            return self._local_read(names)
         with self._folder() as folder:
-            argv = rsync.plan_fetch([f"{self.address}/{REPOMD}"], folder, ssh_command=self.ssh_command)
-            found = rsync.run(argv, doing=self._cannot("read"), timeout_seconds=self.timeout_seconds,
-                              log_path=log_path, may_be_missing=True)  # fmt: skip
-            if found is None:
-                return None
-            try:
-                return (folder / "repomd.xml").read_bytes()
-            except FileNotFoundError:  # rsync leaves out what is no file, and is content
-                raise self._failure("read", f"{REPOMD} there is no file") from None
+            self._fetch_some(names, folder, log_path)
+            return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
     def fetch(self, names: Iterable[str], into_dir: Path, log_path: Path | None) -> None:
         """Copy files of the repository, all into one folder here. Raises: PublishError."""
         into_dir.mkdir(parents=True, exist_ok=True)
+        if self.write_only:
+            for name in names:
+                web.fetch(f"{self.url}/{name}", into_dir / name.rpartition("/")[2], self.timeout_seconds)
+            return
         sources = [f"{self.address}/{name}" for name in names]
         self._run(rsync.plan_fetch(sources, into_dir, ssh_command=self.ssh_command), "read", log_path)
 
     def send(self, source_dir: Path, names: Iterable[str], log_path: Path | None, *, anew: bool) -> None:
         """Put files there, each whole or not at all, and remove none. Raises: PublishError."""
         if self.is_local:
-            self._make_local_folder()
+            self.make_folder()
         # "." gives a new folder its mode: the umask of the other side made it.
         with self._listed([".", *names] if anew else names) as list_path:
             argv = rsync.plan_send(source_dir, f"{self.address}/", list_path, ssh_command=self.ssh_command)
             self._run(argv, "written", log_path)
+
+    def send_metadata(self, source_dir: Path, revision: int, former: int, log_path: Path | None) -> None:
+        """Put a snapshot's metadata there; what the former one has too is linked, not sent. Raises: PublishError."""
+        argv = rsync.plan_metadata(
+            source_dir / layout.link_to(revision),
+            f"{self.address}/{layout.link_to(revision)}/",
+            former=self._basis(former) if former else "",
+            ssh_command=self.ssh_command,
+        )
+        self._run(argv, "written", log_path)
 
     def differing(self, source_dir: Path, names: Iterable[str], log_path: Path | None) -> tuple[str, ...]:
         """Those of the files that are missing or other there, by content. Raises: PublishError."""
@@ -80,10 +100,95 @@ class Destination:
             named = self._run(argv, "read", log_path).splitlines()
         return tuple(name for name in named if name and not name.endswith("/"))
 
-    def switch(self, repomd_path: Path, log_path: Path | None) -> None:
-        """Replace `repomd.xml` in one step: from here on readers see the new state. Raises: PublishError."""
-        argv = rsync.plan_switch(repomd_path, f"{self.address}/repodata/", ssh_command=self.ssh_command)
-        self._run(argv, "written", log_path)
+    def switch(self, revision: int, log_path: Path | None) -> None:
+        """Let `repodata` be this snapshot's, in one step: from here on readers see it. Raises: PublishError."""
+        if self.is_local:
+            try:
+                switching.point(Path(self.address) / layout.REPODATA, layout.link_to(revision))
+            except OSError as error:
+                raise self.failure("written", f"{error.strerror} at {error.filename}") from None
+            return
+        with self._folder() as folder:
+            link_path = folder / layout.REPODATA
+            link_path.symlink_to(layout.link_to(revision))
+            argv = rsync.plan_switch(link_path, f"{self.address}/", ssh_command=self.ssh_command)
+            self._run(argv, "written", log_path)
+
+    def make_link(self, name: str, text: str, log_path: Path | None) -> bool:
+        """Whether the link is ours: nobody else's was there, nor came at the same moment. Raises: PublishError."""
+        with self._folder() as folder:
+            (folder / name).symlink_to(text)
+            argv = rsync.plan_new_link(folder / name, f"{self.address}/", ssh_command=self.ssh_command)
+            found = rsync.run(argv, doing=self._cannot("written"), timeout_seconds=self.timeout_seconds,
+                              log_path=log_path, may_exist=True)  # fmt: skip
+        return found is not None and name in found.stdout
+
+    def link_text(self, name: str, log_path: Path | None) -> str:
+        """What a link says; empty where it is gone, or where nothing can be read. Raises: PublishError."""
+        if self.write_only:
+            return ""
+        argv = rsync.plan_list(f"{self.address}/{name}", ssh_command=self.ssh_command)
+        found = rsync.run(argv, doing=self._cannot("read"), timeout_seconds=self.timeout_seconds,
+                          log_path=log_path, may_be_missing=True)  # fmt: skip
+        return found.stdout.strip().partition(f"{name} -> ")[2] if found else ""
+
+    def remove(self, names: Collection[str], log_path: Path | None) -> None:
+        """Remove files, links and whole folders; what is not there is no error. Raises: PublishError."""
+        with self._folder() as folder, self._listed(names) as list_path:
+            for name in names:  # the folders above what is removed stay
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            argv = rsync.plan_remove(folder, f"{self.address}/", list_path, ssh_command=self.ssh_command)
+            self._run(argv, "written", log_path)
+
+    def names_in(self, name: str, log_path: Path | None) -> tuple[str, ...]:
+        """The names in a folder; none where there is no such folder. Raises: PublishError."""
+        argv = rsync.plan_list(f"{self.address}/{name}/", ssh_command=self.ssh_command)
+        found = rsync.run(argv, doing=self._cannot("read"), timeout_seconds=self.timeout_seconds,
+                          log_path=log_path, may_be_missing=True)  # fmt: skip
+        return rsync.read_list(found.stdout) if found else ()
+
+    def missing(self, names: Collection[str], log_path: Path | None) -> tuple[str, ...]:
+        """Those of the files that are not there. Raises: PublishError."""
+        if self.is_local:
+            return tuple(name for name in names if not (Path(self.address) / name).is_file())
+        if self.write_only:
+            return tuple(name for name in names if not web.is_there(f"{self.url}/{quote(name)}"))
+        with self._folder() as folder, self._listed(names) as list_path:
+            argv = rsync.plan_seek(f"{self.address}/", folder, list_path, ssh_command=self.ssh_command)
+            found = rsync.run(argv, doing=self._cannot("read"), timeout_seconds=self.timeout_seconds,
+                              log_path=log_path, accept=(0, 23))  # fmt: skip
+        there = set(found.stdout.splitlines()) if found else set()
+        return tuple(name for name in names if name not in there)
+
+    def _basis(self, revision: int) -> str:
+        """Where rsync on the other side finds a snapshot's metadata; empty where that cannot be said.
+
+        rrsync takes no path with .. in it, but one from the root of what it serves.
+        """
+        if self.kind != "ssh":
+            return f"../../{revision}/{layout.REPODATA}"
+        path = re.sub(rf"^{_HOST}:", "", self.address)
+        return f"{path}/{layout.link_to(revision)}" if path.startswith("/") else ""
+
+    def _fetch_some(self, names: Collection[str], folder: Path, log_path: Path | None) -> None:
+        if self.write_only:
+            for name in names:
+                web.fetch_if_there(f"{self.url}/{layout.REPODATA}/{name}", folder / name, self.timeout_seconds)
+            return
+        argv = rsync.plan_read(f"{self.address}/{layout.REPODATA}/", names, folder, ssh_command=self.ssh_command)
+        rsync.run(argv, doing=self._cannot("read"), timeout_seconds=self.timeout_seconds,
+                  log_path=log_path, may_be_missing=True)  # fmt: skip
+
+    def _local_read(self, names: Collection[str]) -> dict[str, bytes]:
+        folder, found = self.standing_dir() / layout.REPODATA, {}
+        for name in names:
+            try:
+                found[name] = (folder / name).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise self.failure("read", f"{error.strerror} at {error.filename}") from None
+        return found
 
     def _run(self, argv: list[str], done: str, log_path: Path | None) -> str:
         found = rsync.run(argv, doing=self._cannot(done), timeout_seconds=self.timeout_seconds, log_path=log_path)
@@ -92,16 +197,7 @@ class Destination:
     def _cannot(self, done: str) -> str:
         return f"the mirror {self.address} cannot be {done}"
 
-    def _local_repomd(self) -> bytes | None:
-        path = Path(self.address) / REPOMD
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._failure("read", f"{error.strerror} at {error.filename}") from None
-
-    def _make_local_folder(self) -> None:
+    def make_folder(self) -> None:
         """Make the folders that rsync would not; readers may enter them, whatever our umask is."""
         path = Path(self.address)
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]
@@ -110,9 +206,10 @@ class Destination:
                 folder.mkdir(exist_ok=True)
                 folder.chmod(0o755)
         except OSError as error:
-            raise self._failure("written", f"{error.strerror} at {error.filename}") from None
+            raise self.failure("written", f"{error.strerror} at {error.filename}") from None
 
-    def _failure(self, done: str, why: str) -> PublishError:
+    def failure(self, done: str, why: str) -> PublishError:
+        """The error of a place on this machine; `done` is read or written."""
         return PublishError(
             "mirror-failed",
             f"{self._cannot(done)}: {why}",
@@ -133,10 +230,24 @@ class Destination:
             yield path
 
 
-def find_destination(settings: Settings, target_name: str) -> Destination:
-    """Where the target's repository is published. Raises: SettingsError, PublishError when we are offline."""
+def find_destinations(settings: Settings, target_name: str) -> tuple[Destination, ...]:
+    """Every place of the channel that the target is published to, the one that is read first.
+
+    Raises: SettingsError, PublishError when we are offline.
+    """
     configured = settings.mirror(target_name)
-    text = configured.destination[0]
+    return tuple(
+        _destination(settings, configured, text, url, target_name)
+        for text, url in zip_longest(configured.destination, configured.url, fillvalue="")
+    )
+
+
+def find_destination(settings: Settings, target_name: str) -> Destination:
+    """The place that is read. Raises: as `find_destinations`."""
+    return find_destinations(settings, target_name)[0]
+
+
+def _destination(settings: Settings, configured: MirrorSettings, text: str, url: str, target_name: str) -> Destination:
     kind = _kind(text)
     root = str(_local_dir(settings, text)) if kind == "local" else text.rstrip("/")
     if kind != "local" and settings.offline:
@@ -148,6 +259,8 @@ def find_destination(settings: Settings, target_name: str) -> Destination:
     return Destination(
         kind=kind,
         address=f"{root}/{target_name}",
+        url=f"{url}/{quote(target_name)}" if url else "",
+        write_only=configured.write_only and kind != "local",
         ssh_command=configured.ssh_command if kind == "ssh" else "",
         timeout_seconds=settings.time_limits.publish,
         scratch_dir=settings.out_path / ".work",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a mirror holds now: its packages and its revision, and the metadata that names them.
+"""What a mirror holds now: its packages, its revision and its log, and the metadata that names them.
 
 A local mirror is read where it lies. Of another one, a copy of the metadata is kept under
 `out/.cache/mirror/`, so that only what changed is read again.
@@ -8,25 +8,44 @@ A local mirror is read where it lies. Of another one, a copy of the metadata is 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import PublishError
-from pipeline.mirrors import repodata
+from pipeline.mirrors import layout, publishlog, repodata
 from pipeline.mirrors.destination import Destination, find_destination
 from pipeline.mirrors.repodata import Index, MetadataFile
 from pipeline.model import MirrorState, PublishedRpm, Rpm
 from pipeline.settings import Settings
 
+_REPOMD, _SIGNATURE = "repomd.xml", "repomd.xml.asc"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metadata:
-    """A mirror's state with its metadata files, at hand below `dir`; without an index there is no repository."""
+    """A mirror's state with its metadata files, at hand below `dir`; without an index there is no repository.
+
+    `books` are the other files that stand beside `repomd.xml` (name -> contents): its signature, the log and the keys.
+    """
 
     state: MirrorState
     repomd: bytes = b""
+    books: Mapping[str, bytes] = field(default_factory=dict)
     index: Index | None = None
     dir: Path = Path()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether we published it: a repository that somebody made by hand has no log."""
+        return bool(self.state.log)
+
+    @property
+    def carried(self) -> dict[str, int]:
+        """Metadata of former states that still lies there -> since when it is of no use, in seconds."""
+        return _carried(self.books.get(layout.CARRIED, b"{}"), self.state.destination)
 
 
 def read_state(settings: Settings, target_name: str, *, log_path: Path | None = None) -> MirrorState:
@@ -38,9 +57,21 @@ def read_state(settings: Settings, target_name: str, *, log_path: Path | None = 
     return _read(settings, find_destination(settings, target_name), ("primary",), log_path).state
 
 
-def read_metadata(settings: Settings, target_name: str, *, log_path: Path | None = None) -> Metadata:
-    """The same with all that a new set of metadata is made from. Raises: as `read_state`."""
-    return _read(settings, find_destination(settings, target_name), None, log_path)
+def read_metadata(settings: Settings, destination: Destination, *, log_path: Path | None = None) -> Metadata:
+    """The state of a place with all that a new set of metadata is made from. Raises: as `read_state`."""
+    return _read(settings, destination, None, log_path)
+
+
+def stands(destination: Destination, log_path: Path | None) -> str:
+    """The digest of the `repomd.xml` that readers are given; empty where there is none. Raises: PublishError."""
+    repomd = destination.read((_REPOMD,), log_path).get(_REPOMD)
+    return "" if repomd is None else hashlib.sha256(repomd).hexdigest()
+
+
+def cache_dir(settings: Settings, destination: Destination) -> Path:
+    """Where copies of a place's metadata are kept."""
+    name = hashlib.sha256(destination.address.encode()).hexdigest()[:16]
+    return settings.out_path / ".cache" / "mirror" / name
 
 
 def is_demo(rpm: Rpm | PublishedRpm) -> bool:
@@ -58,41 +89,88 @@ def refuse_demo(nevra: str, destination: Destination) -> None:
         )
 
 
+def read_folder(folder: Path, place: str, fetch: Callable[[Sequence[str]], None]) -> Metadata:
+    """The state whose `repomd.xml` lies in a folder, where `fetch` puts what it names. Raises: PublishError."""
+    repomd = (folder / layout.REPOMD).read_bytes()
+    index = repodata.read_index(repomd, place)
+    fetch([file.href for file in index.files])
+    return _metadata({_REPOMD: repomd}, index, index.files, folder, place)
+
+
 def _read(
     settings: Settings, destination: Destination, kinds: tuple[str, ...] | None, log_path: Path | None
 ) -> Metadata:
-    repomd = destination.repomd(log_path)
+    books = destination.read((_REPOMD, _SIGNATURE, *layout.BOOKS), log_path)
+    repomd = books.get(_REPOMD)
     if repomd is None:
         return Metadata(state=MirrorState(destination=destination.address))
     index = repodata.read_index(repomd, destination.address)
     wanted = [file for file in index.files if kinds is None or file.kind in kinds]
-    folder = Path(destination.address)
+    folder = destination.standing_dir()
     if not destination.is_local:
-        folder = settings.out_path / ".cache" / "mirror" / hashlib.sha256(destination.address.encode()).hexdigest()[:16]
-        _renew(destination, index, wanted, folder, log_path)
+        folder = cache_dir(settings, destination)
+        carried = _carried(books.get(layout.CARRIED, b"{}"), destination.address) if kinds is None else None
+        _renew(destination, index, wanted, carried, folder, log_path)
+    return _metadata(books, index, wanted, folder, destination.address)
+
+
+def _metadata(
+    books: Mapping[str, bytes], index: Index, wanted: Sequence[MetadataFile], folder: Path, place: str
+) -> Metadata:
+    """What lies in a folder, verified."""
     for file in wanted:
-        repodata.verify(file, folder, destination.address)
+        repodata.verify(file, folder, place)
     primary = next(file for file in wanted if file.kind == "primary")
     state = MirrorState(
-        destination=destination.address,
-        repomd_sha256=hashlib.sha256(repomd).hexdigest(),
+        destination=place,
+        repomd_sha256=hashlib.sha256(books[_REPOMD]).hexdigest(),
         revision=index.revision,
-        packages=repodata.read_packages(folder / primary.href, destination.address),
+        packages=_packages(folder / primary.href, place, primary.digest),
+        log=publishlog.read(books.get(layout.LOG, b""), place),
     )
-    return Metadata(state=state, repomd=repomd, index=index, dir=folder)
+    return Metadata(state=state, repomd=books[_REPOMD], books=books, index=index, dir=folder)
+
+
+@lru_cache(maxsize=4)
+def _packages(primary_path: Path, place: str, digest: str) -> tuple[PublishedRpm, ...]:
+    """Read once a run: several stages ask for the same."""
+    return repodata.read_packages(primary_path, place)
 
 
 def _renew(
-    destination: Destination, index: Index, wanted: list[MetadataFile], folder: Path, log_path: Path | None
+    destination: Destination,
+    index: Index,
+    wanted: list[MetadataFile],
+    carried: Collection[str] | None,
+    folder: Path,
+    log_path: Path | None,
 ) -> None:
-    """Fetch what the copy lacks, and drop what the index names no more."""
+    """Fetch what the copy lacks; when all of it is wanted, `carried` too, drop what is of no use any more."""
     by_parent: dict[Path, list[str]] = {}
     for file in wanted:
         if not repodata.is_verified(file, folder):
             by_parent.setdefault((folder / file.href).parent, []).append(file.href)
-    for parent, hrefs in by_parent.items():
-        destination.fetch(hrefs, parent, log_path)
-    named = {folder / file.href for file in index.files}
-    for path in folder.rglob("*"):
+    hrefs = [f"{layout.REPODATA}/{name}" for name in carried or ()]
+    for href in hrefs:
+        if not (folder / href).exists():
+            by_parent.setdefault((folder / href).parent, []).append(href)
+    for parent, missing in by_parent.items():
+        destination.fetch(missing, parent, log_path)
+    named = {folder / file.href for file in index.files} | {folder / href for href in hrefs}
+    for path in folder.rglob("*") if carried is not None else ():
         if path.is_file() and path not in named:
             path.unlink(missing_ok=True)
+
+
+def _carried(content: bytes, place: str) -> dict[str, int]:
+    try:
+        said = json.loads(content)
+        if all("/" not in name and isinstance(since, int) for name, since in said.items()):
+            return dict(said)
+    except (ValueError, AttributeError, RecursionError):
+        pass
+    raise PublishError(
+        "repodata-unreadable",
+        f"{layout.CARRIED} of the repository {place} cannot be read",
+        hint="roll back to an earlier snapshot, or write {} into it: readers under way may then miss a file",
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -202,6 +203,11 @@ def _described(before: Index, before_dir: Path, wanted: Iterable[PublishedRpm]) 
     for package in createrepo_c.PackageIterator(*paths, warningcb=lambda kind, text: True):
         if (package.location_href, package.pkgId) in left:
             yield package
+
+
+def renumbered(content: bytes, revision: int) -> bytes:
+    """A `repomd.xml` with another revision, and all else as it was."""
+    return re.sub(rb"<revision>[^<]*</revision>", b"<revision>%d</revision>" % revision, content, count=1)
 
 
 def set_times(folder: Path, revision: int) -> None:

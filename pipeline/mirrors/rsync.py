@@ -7,7 +7,7 @@ Source: rsync(1), "EXIT VALUES".
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline import command
@@ -63,6 +63,7 @@ _BY_EXIT_CODE = {
 # What is left out is what this side says when the other has spoken and gone.
 _COMPLAINT = re.compile(r"rsync: (?!\[\w+\] (read|write) error: )|@ERROR|ssh: ")
 _NOT_THERE = re.compile(r"rsync: .*: No such file or directory \(2\)")
+_EXISTS = re.compile(r"symlink .* failed: File exists")
 _NOT_THERE_FOR_RRSYNC = re.compile(r"^\S*rrsync error: .*No such file or directory$", re.MULTILINE)
 
 
@@ -78,15 +79,71 @@ def plan_send(
     # What is there stays as it is: another publisher may have put it there, and readers may have it.
     mode = ["--dry-run", "--out-format=%n"] if compare_only else ["--ignore-existing"]
     return [
-        *_common(destination, ssh_command), "-ptO", "--chmod=D755,F644", "--checksum", *mode,
+        *_common(destination, ssh_command), "-lptO", "--chmod=D755,F644", "--checksum", *mode,
         "--from0", f"--files-from={list_path}", "--", f"{source_dir}/", destination,
     ]  # fmt: skip
 
 
-def plan_switch(source_path: Path, destination: str, *, ssh_command: str = "") -> list[str]:
-    """The command that puts one file in place of the one that is there, whatever its size and time."""
+def plan_metadata(source_dir: Path, destination: str, *, former: str, ssh_command: str = "") -> list[str]:
+    """The command that puts a snapshot's metadata there; files that `former` has too become links to these.
+
+    `former` is a folder of the mirror, relative to the destination.
+    """
+    linked = [f"--link-dest={former}"] if former else []
     return [
-        *_common(destination, ssh_command), "-pt", "--chmod=F644", "--ignore-times", "--", str(source_path), destination
+        *_common(destination, ssh_command), "-rptO", "--chmod=D755,F644", "--checksum", *linked, "--",
+        f"{source_dir}/", destination,
+    ]  # fmt: skip
+
+
+def plan_switch(link_path: Path, destination: str, *, ssh_command: str = "") -> list[str]:
+    """The command that puts a link in place of the one that is there, or of a folder that was made by hand."""
+    return [*_common(destination, ssh_command), "--links", "--force", "--", str(link_path), destination]
+
+
+def plan_seek(source: str, into_dir: Path, list_path: Path, *, ssh_command: str = "") -> list[str]:
+    """The command that names those of the listed files that are there; with 23 it ends when some are not."""
+    return [
+        *_common(source, ssh_command), "--dry-run", "--ignore-times", "--out-format=%n", "--from0",
+        f"--files-from={list_path}", "--", source, f"{into_dir}/",
+    ]  # fmt: skip
+
+
+def plan_new_link(link_path: Path, destination: str, *, ssh_command: str = "") -> list[str]:
+    """The command that makes a link where nothing of its name is, and names it then; for a lock.
+
+    The link is made by symlink(2) itself, which refuses when another one came in between.
+    """
+    return [
+        *_common(destination, ssh_command), "--links", "--ignore-existing", "--out-format=%n", "--",
+        str(link_path), destination,
+    ]  # fmt: skip
+
+
+def plan_list(source: str, *, ssh_command: str = "") -> list[str]:
+    """The command that lists a folder (with a slash at its end), or one file; `read_list` reads it."""
+    return [*_common(source, ssh_command), "--links", "--list-only", "--dirs", "--", source]
+
+
+def read_list(output: str) -> tuple[str, ...]:
+    """The names in what `--list-only` printed of a folder. Source: rsync(1): mode, size, date, time, name."""
+    rows = [line.split(maxsplit=4) for line in output.splitlines()]
+    return tuple(row[4].partition(" -> ")[0] for row in rows if len(row) == 5 and row[4] != ".")
+
+
+def plan_remove(empty_dir: Path, destination: str, list_path: Path, *, ssh_command: str = "") -> list[str]:
+    """The command that removes the listed files and folders: they are missing in the empty folder that it sends."""
+    return [
+        *_common(destination, ssh_command), "--recursive", "--links", "--delete-missing-args", "--force", "--from0",
+        f"--files-from={list_path}", "--", f"{empty_dir}/", destination,
+    ]  # fmt: skip
+
+
+def plan_read(folder: str, names: Iterable[str], into_dir: Path, *, ssh_command: str = "") -> list[str]:
+    """The command that copies those of the named files that a folder of the mirror has."""
+    wanted = [f"--include=/{name}" for name in names]
+    return [
+        *_common(folder, ssh_command), "-rt", "--checksum", *wanted, "--exclude=*", "--", folder, f"{into_dir}/"
     ]  # fmt: skip
 
 
@@ -96,19 +153,29 @@ def plan_fetch(sources: Sequence[str], into_dir: Path, *, ssh_command: str = "")
 
 
 def run(
-    argv: Sequence[str], *, doing: str, timeout_seconds: float, log_path: Path | None, may_be_missing: bool = False
+    argv: Sequence[str],
+    *,
+    doing: str,
+    timeout_seconds: float,
+    log_path: Path | None,
+    may_be_missing: bool = False,
+    may_exist: bool = False,
+    accept: Sequence[int] = (0,),
 ) -> CommandResult | None:
     """Run rsync; `doing` begins the sentence that tells a failure, as in "the mirror X cannot be written".
 
-    With `may_be_missing`, a source file (or a folder above it) that does not exist gives `None`.
+    With `may_be_missing`, a source file (or a folder above it) that does not exist gives `None`; with `may_exist`, a
+    link that somebody else made in the same moment does.
 
     Raises: PublishError, CommandMissing, CommandTimedOut.
     """
     try:
         # rsync's words are matched, so they must be English wherever this runs.
-        return command.run(argv, timeout_seconds=timeout_seconds, env={"LC_ALL": "C.UTF-8"}, log_path=log_path)
+        return command.run(
+            argv, timeout_seconds=timeout_seconds, env={"LC_ALL": "C.UTF-8"}, log_path=log_path, accept=accept
+        )
     except CommandFailed as error:
-        if may_be_missing and _is_not_there(error):
+        if (may_be_missing and _is_not_there(error)) or (may_exist and _EXISTS.search(error.output)):
             return None
         why, hint = _meaning(error)
         raise PublishError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""BuildResults -> Repository: the built packages, and repodata that names them with all that the mirror has.
+"""SignedSets -> Repository: a snapshot of what the mirror will hold, staged as it will lie there, and signed.
 
 Source packages are in the same repodata, in `SRPMS/`: they become visible with their binaries, and
 the rule that a published package never changes holds for them too. dnf and yum install none of them.
@@ -7,172 +7,190 @@ the rule that a published package never changes holds for them too. dnf and yum 
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import files, guard
+from pipeline import checkout, files, guard, release
 from pipeline.context import TargetContext
-from pipeline.errors import PublishError
-from pipeline.mirrors import mirror, repodata
-from pipeline.mirrors.destination import REPOMD, find_destination
+from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot
+from pipeline.mirrors.destination import find_destination, find_destinations
 from pipeline.mirrors.mirror import Metadata
-from pipeline.mirrors.repodata import NewRpm
-from pipeline.model import BuildResult, MirrorState, PublishedRpm, Repository, Rpm
+from pipeline.mirrors.placement import Placed
+from pipeline.mirrors.snapshot import Staging
+from pipeline.model import LogEntry, PublishedRpm, Repository, SignedSet
+from pipeline.signing import keyring
 
-Builds = tuple[BuildResult, ...]
+Sets = tuple[SignedSet, ...]
+_AS_STAGED = "what this was staged for"
 
 
-def inputs(builds: Builds, *, context: TargetContext) -> dict[str, str]:
-    """The mirror, without what these builds put there: our own publish is no reason to run again."""
-    rpms = _all_rpms(builds)
-    destination = find_destination(context.settings, context.target_name)
-    for demo in filter(mirror.is_demo, rpms):
-        mirror.refuse_demo(demo.nevra, destination)
-    state = mirror.read_state(context.settings, context.target_name, log_path=context.log_path)
-    own = {(rpm.nevra, rpm.file.sha256) for rpm in rpms}
-    others = [rpm for rpm in state.packages if (rpm.nevra, rpm.sha256) not in own]
-    all_there = len(state.packages) - len(others) == len(own)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Content:
+    """What the repository will hold: the jobs' packages, the vendor's, and what others published."""
+
+    ours: tuple[Placed, ...]
+    vendor: tuple[Placed, ...]
+    carried: tuple[PublishedRpm, ...]
+
+    @property
+    def new(self) -> tuple[Placed, ...]:
+        return tuple(placed for placed in (*self.ours, *self.vendor) if placed.is_new)
+
+    @property
+    def everything(self) -> tuple[PublishedRpm, ...]:
+        return (*self.carried, *(placed.published for placed in (*self.ours, *self.vendor)))
+
+
+def inputs(sets: Sets, *, context: TargetContext) -> dict[str, str]:
+    """The channel, and what stands there: our own publish is no reason to run again."""
+    places = find_destinations(context.settings, context.target_name)
+    for rpm in (rpm for signed in sets for rpm in signed.ours if mirror.is_demo(rpm)):
+        for place in places:
+            mirror.refuse_demo(rpm.nevra, place)
+    standing = mirror.stands(places[0], context.log_path)
     return {
-        "mirror": destination.address,
-        "other packages on the mirror": _summary(others),
-        "newer revision on the mirror": "none" if all_there else _newer_revision(state, context),
+        "mirror": ", ".join(place.address for place in places),
+        "url": ", ".join(place.url for place in places if place.url) or "none",
+        "what stands on the mirror": _AS_STAGED if standing in _staged_for(context) else standing[:12] or "nothing",
     }
 
 
-def run(builds: Builds, *, context: TargetContext) -> Repository:
-    """The staged repository, under `repo/`. Raises: PublishError."""
-    metadata = mirror.read_metadata(context.settings, context.target_name, log_path=context.log_path)
-    rpms = _all_rpms(builds)
-    new = plan_new(rpms, metadata.state)
-    guard.refuse_older(new, metadata.state.packages)
-    own = {rpm.nevra for rpm in new}
-    carried = tuple(rpm for rpm in metadata.state.packages if rpm.nevra not in own)
-    _refuse_shared_places((*new, *carried))
+def run(sets: Sets, *, context: TargetContext) -> Repository:
+    """The staged repository, under `repo/`. Raises: PublishError, ReleaseError, SigningError."""
+    metadata = mirror.read_metadata(
+        context.settings, find_destination(context.settings, context.target_name), log_path=context.log_path
+    )
+    content = _plan(sets, metadata, context)
     context.scratch_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="repo-") as scratch:
-        staging_dir = Path(scratch) / "repo"
-        for rpm, placed in zip(rpms, new, strict=True):
-            files.copy_whole(context.out_path / rpm.file.path, staging_dir / placed.href)
-        revision = _write_repodata(staging_dir, new, carried, metadata)
-        _check_written(staging_dir, (*new, *carried))
-        files.replace_tree(staging_dir, context.home_dir / "repo")
-    return _record(context, new, carried, revision)
+        if not content.new and _stands_whole(sets, metadata, context):
+            staging = Staging(dir=Path(scratch) / "repo", revision=metadata.state.revision, before=metadata)
+            staging.copy_standing()
+            sent: tuple[str, ...] = ()
+        else:
+            revision = snapshot.next_revision(metadata.state)
+            staging = Staging(dir=Path(scratch) / "repo", revision=revision, before=metadata)
+            sent = _stage_packages(content.new, sets, staging.dir, context)
+            _write(staging, content, sets, context)
+        files.replace_tree(staging.dir, context.home_dir / "repo")
+    return _record(content, metadata, staging.revision, sent, context)
 
 
-def plan_new(rpms: Sequence[Rpm], state: MirrorState) -> tuple[PublishedRpm, ...]:
-    """Where each built package goes, in the order given: one that is published stays where it is.
-
-    Raises: PublishError when a package of that name is there with other contents.
-    """
-    there = {rpm.nevra: rpm for rpm in state.packages}
-    return tuple(_placed(rpm, there.get(rpm.nevra)) for rpm in rpms)
-
-
-def _placed(rpm: Rpm, there: PublishedRpm | None) -> PublishedRpm:
-    if there is not None and there.sha256 != rpm.file.sha256:
-        raise PublishError(
-            "nevra-taken",
-            f"{rpm.nevra} is published already with other contents"
-            f" (sha256 {there.sha256[:12]}, ours {rpm.file.sha256[:12]})",
-            hint="a published package never changes: bump the release, by running `.venv/bin/nox -s release` again"
-            " or by raising release_floor in pipeline.toml",
-        )
-    folder = "SRPMS" if rpm.arch == "src" else rpm.arch
-    return PublishedRpm(
-        name=rpm.name,
-        evr=rpm.evr,
-        arch=rpm.arch,
-        href=there.href if there else f"{folder}/{rpm.file.path.name}",
-        size_bytes=rpm.file.size_bytes,
-        sha256=rpm.file.sha256,
-        source=rpm.source,
-    )
-
-
-def _refuse_shared_places(rpms: Iterable[PublishedRpm]) -> None:
-    """A file name has no epoch in it, and two packages of ours may build the same subpackage."""
-    places: dict[str, PublishedRpm] = {}
-    for rpm in rpms:
-        other = places.setdefault(rpm.href, rpm)
-        if other is not rpm and (other.nevra, other.sha256) != (rpm.nevra, rpm.sha256):
-            raise PublishError(
-                "place-taken",
-                f"{rpm.nevra} and {other.nevra} would both be {rpm.href}",
-                hint="give one of them another name or release",
-            )
-
-
-def _write_repodata(
-    staging_dir: Path, new: tuple[PublishedRpm, ...], carried: tuple[PublishedRpm, ...], metadata: Metadata
-) -> int:
-    """The revision of the repodata now in the staging folder: the mirror's own, where that names all of it already."""
+def _plan(sets: Sets, metadata: Metadata, context: TargetContext) -> _Content:
+    """Where everything goes. Raises: PublishError, ReleaseError for what may not be published."""
     state = metadata.state
-    if metadata.index is not None and set(state.packages) == {*new, *carried}:
-        for file in metadata.index.files:
-            files.copy_whole(metadata.dir / file.href, staging_dir / file.href)
-        files.write_whole(staging_dir / REPOMD, metadata.repomd)
-        repodata.set_times(staging_dir, state.revision)
-        return state.revision
-    # yum keeps its cache over a repomd.xml of a lower revision.
-    revision = max(state.revision + 1, int(time.time()))
-    rpms = [NewRpm(path=staging_dir / rpm.href, href=rpm.href) for rpm in new]
-    repodata.write(
-        staging_dir, new=rpms, carried=carried, before=metadata.index, before_dir=metadata.dir, revision=revision
+    finder = placement.Finder(there={rpm.nevra: rpm for rpm in state.packages}, context=context)
+    ours = tuple(finder.place(rpm) for signed in sets for rpm in signed.ours)
+    vendor = tuple(finder.place(rpm) for signed in sets for rpm in signed.vendor)
+    guard.refuse_older(
+        (each.published for each in ours if each.is_new), (*state.packages, *(each.published for each in vendor))
     )
-    return revision
+    here = {each.published.nevra for each in (*ours, *vendor)}
+    content = _Content(ours=ours, vendor=vendor, carried=tuple(rpm for rpm in state.packages if rpm.nevra not in here))
+    placement.refuse_shared_places(content.everything)
+    return content
 
 
-def _check_written(staging_dir: Path, meant: Sequence[PublishedRpm]) -> None:
-    """createrepo_c leaves out a package with a cut header and says nothing: what it names must be what was meant."""
-    index = repodata.read_index((staging_dir / REPOMD).read_bytes(), str(staging_dir))
-    for file in index.files:
-        repodata.verify(file, staging_dir, str(staging_dir))
-    primary = index.file("primary")
-    named = Counter(repodata.read_packages(staging_dir / primary.href, str(staging_dir)) if primary else ())
-    wrong = [*(Counter(meant) - named), *(named - Counter(meant))]
-    if wrong:
-        raise PublishError(
-            "repodata-differs",
-            f"the new repodata does not name {wrong[0].nevra} as it was meant ({len(wrong)} differences)",
-            hint="the package may be damaged: remove out/ and build again",
-        )
+def _stage_packages(new: Sequence[Placed], sets: Sets, staging_dir: Path, context: TargetContext) -> tuple[str, ...]:
+    """Copy the new packages, and what is said of each beside it; the names of all of them."""
+    sidecars = [file for signed in sets for file in signed.sidecars]
+    names = []
+    for placed in new:
+        href = placed.published.href
+        files.copy_whole(context.out_path / placed.rpm.file.path, staging_dir / href)
+        names.append(href)
+        own = placed.rpm.file.path.name
+        for file in sidecars:
+            if file.path.name.startswith(f"{own}."):
+                beside = f"{href}{file.path.name.removeprefix(own)}"
+                files.copy_whole(context.out_path / file.path, staging_dir / beside)
+                names.append(beside)
+    return tuple(names)
+
+
+def _write(staging: Staging, content: _Content, sets: Sets, context: TargetContext) -> None:
+    """The metadata, checked against what was meant and signed, and all that belongs to the snapshot."""
+    with keyring.opened(context.settings, context.progress) as key:
+        staging.describe([each.published.href for each in content.new], content.everything, key)
+    staging.finish(
+        _entry(content, sets, staging, context),
+        hrefs=[rpm.href for rpm in content.everything],
+        keys=_keys(sets, context),
+        urls=[place.url for place in find_destinations(context.settings, context.target_name) if place.url],
+        grace_seconds=context.settings.retention.grace_hours * 3600,
+    )
+
+
+def _entry(content: _Content, sets: Sets, staging: Staging, context: TargetContext) -> LogEntry:
+    sources = {each.published for each in content.new if each.published.arch == "src"}
+    return LogEntry(
+        revision=staging.revision,
+        time=snapshot.now(),
+        action="publish",
+        repomd_sha256=staging.repomd_sha256,
+        releases=tuple(sorted((rpm.name, str(rpm.evr)) for rpm in sources)),
+        statements=tuple(
+            (file.path.name, file.sha256)
+            for signed in sets
+            for file in signed.sidecars
+            if file.path.name.endswith(".src.rpm.intoto.json")
+        ),
+        detail="; ".join(sorted({f"the vendor's: {signed.vendor_origin}" for signed in sets if signed.vendor})),
+        commit=checkout.read(context.settings.root_dir).commit,
+        who=snapshot.publisher(),
+    )
+
+
+def _keys(sets: Sets, context: TargetContext) -> bytes:
+    """All public keys that hosts shall trust, the one that signed first, each once."""
+    keys = {key.fingerprint: (context.out_path / key.file.path).read_bytes() for signed in sets for key in signed.keys}
+    return b"".join(keys.values())
+
+
+def _stands_whole(sets: Sets, metadata: Metadata, context: TargetContext) -> bool:
+    """Whether what stands was published by us, with the keys that are in use."""
+    return metadata.is_ours and metadata.books.get(layout.KEYS) == _keys(sets, context)
+
+
+def _staged_for(context: TargetContext) -> set[str]:
+    """The digests of what is staged and of the state that it was staged for; an empty one for an empty mirror."""
+    repo_dir = context.home_dir / "repo"
+    if not (repo_dir / layout.REPOMD).exists():
+        return set()
+    staged = files.sha256_of(repo_dir / layout.REPOMD)
+    log = publishlog.read((repo_dir / layout.LOG).read_bytes(), str(repo_dir))
+    return {staged, log[-2].repomd_sha256 if len(log) > 1 else ""}
 
 
 def _record(
-    context: TargetContext, new: tuple[PublishedRpm, ...], carried: tuple[PublishedRpm, ...], revision: int
+    content: _Content, metadata: Metadata, revision: int, sent: tuple[str, ...], context: TargetContext
 ) -> Repository:
     repo_dir = context.home_dir / "repo"
-    index = repodata.read_index((repo_dir / REPOMD).read_bytes(), str(repo_dir))
     return Repository(
         tree=files.tree_record(repo_dir, context.out_path),
-        new=new,
-        carried=carried,
-        repodata=tuple(files.file_record(repo_dir / file.href, context.out_path) for file in index.files),
-        repomd=files.file_record(repo_dir / REPOMD, context.out_path),
         revision=revision,
-        demo=any(map(mirror.is_demo, new)),
+        base_repomd_sha256=metadata.state.repomd_sha256,
+        repomd=files.file_record(repo_dir / layout.snapshot(revision) / layout.REPOMD, context.out_path),
+        package_count=len(content.everything),
+        files=sent,
+        ours=tuple(each.published for each in content.ours),
+        vendor=tuple(each.published for each in content.vendor),
+        previous=_previous(content),
     )
 
 
-def _newer_revision(state: MirrorState, context: TargetContext) -> str:
-    """The mirror's revision, if it went past the one that is staged: what is staged could not be published."""
-    staged_path = context.home_dir / "repo" / REPOMD
-    if not staged_path.exists() or files.sha256_of(staged_path) == state.repomd_sha256:
-        return "none"
-    staged = repodata.read_index(staged_path.read_bytes(), str(staged_path))
-    return str(state.revision) if state.revision >= staged.revision else "none"
-
-
-def _summary(rpms: Sequence[PublishedRpm]) -> str:
-    if not rpms:
-        return "none"
-    told = "\n".join(sorted(f"{rpm.nevra} {rpm.sha256} {rpm.href}" for rpm in rpms))
-    return f"{len(rpms)} ({hashlib.sha256(told.encode()).hexdigest()[:12]})"
-
-
-def _all_rpms(builds: Builds) -> tuple[Rpm, ...]:
-    return tuple(rpm for build in builds for rpm in build.all_rpms)
+def _previous(content: _Content) -> tuple[PublishedRpm, ...]:
+    """For each source package of ours, its last release before this one."""
+    found: list[PublishedRpm] = []
+    for source in {each.published.source for each in content.ours}:
+        own = next(each.published.evr for each in content.ours if each.published.source == source)
+        below = [
+            rpm
+            for rpm in guard.rivals(content.carried, source, but=own)
+            if release.number_in(rpm.evr.release) is not None and release.compare(rpm.evr, own) < 0
+        ]
+        last = max(below, key=lambda rpm: release.number_in(rpm.evr.release) or 0, default=None)
+        found.extend(rpm for rpm in below if last is not None and rpm.evr == last.evr)
+    return tuple(found)

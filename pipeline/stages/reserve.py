@@ -238,7 +238,11 @@ def _warn_of_others(there: Taken, book: Book, wanted: dict[str, str], state: Mir
 
 def _numbers_on(state: MirrorState, context: JobContext) -> list[int]:
     """Those that the mirror has of this package; other packages count for themselves."""
-    releases = (package.evr.release for package in guard.rivals(state.packages, context.job.package))
+    releases = [package.evr.release for package in guard.rivals(state.packages, context.job.package)]
+    # A release that was rolled back is on hosts perhaps, and its files lie there still.
+    releases += [
+        evr.rpartition("-")[2] for entry in state.log for name, evr in entry.releases if name == context.job.package
+    ]
     return [number for number in map(release.number_in, releases) if number is not None]
 
 

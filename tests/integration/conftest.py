@@ -153,7 +153,7 @@ def running(argv: list[str], port: int, log_path: Path, *, umask: int = -1) -> I
 
 @dataclass(frozen=True)
 class RsyncDaemon:
-    """An rsync daemon with the modules `repo`, `chrooted`, `readonly` and `secret` over one folder."""
+    """An rsync daemon with the modules `repo`, `munging` (its links lead nowhere), `chrooted`, `readonly` and `secret` over one folder."""
 
     port: int
     dir: Path
@@ -175,7 +175,8 @@ def rsync_daemon(tmp_path: Path) -> Iterator[RsyncDaemon]:
     config = folder / "rsyncd.conf"
     config.write_text(
         f"port = {port}\naddress = 127.0.0.1\npid file = {folder}/pid\nlog file = {folder}/log\n{owner}"
-        f"[repo]\npath = {served}\nread only = no\nuse chroot = no\n"
+        f"[repo]\npath = {served}\nread only = no\nuse chroot = no\nmunge symlinks = no\n"
+        f"[munging]\npath = {served}\nread only = no\nuse chroot = no\n"
         f"[chrooted]\npath = {served}\nread only = no\nuse chroot = {chroot}\n"
         f"[readonly]\npath = {served}\nread only = yes\nuse chroot = no\n"
         f"[secret]\npath = {served}\nread only = no\nuse chroot = no\n"

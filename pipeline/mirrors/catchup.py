@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bring all places of a channel to one state: one that was away for a while gets all that it missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline import files
+from pipeline.mirrors import layout, mirror, publishlog, repodata, upload
+from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.upload import Load
+from pipeline.model import Publication
+from pipeline.progress import Progress
+from pipeline.settings import Settings
+
+
+def deliver(
+    load: Load, places: Sequence[Destination], settings: Settings, progress: Progress, log_path: Path
+) -> Publication:
+    """Publish the load of the first place to it, and to the others. Raises: PublishError."""
+    first = places[0]
+    behind = [place for place in places if mirror.stands(place, log_path) != load.repomd_sha256]
+    loads = [(place, _load_for(load, place, first, settings, log_path)) for place in behind]
+    if loads:
+        upload.publish(loads, progress=progress, log_path=log_path)
+    return publication(places, load.revision, load.repomd_sha256, changed=bool(loads))
+
+
+def publication(places: Sequence[Destination], revision: int, repomd_sha256: str, *, changed: bool) -> Publication:
+    """What is told of a channel whose places are all at one state."""
+    return Publication(
+        destination=places[0].address,
+        revision=revision,
+        repomd_sha256=repomd_sha256,
+        changed=changed,
+        places=tuple(place.address for place in places),
+    )
+
+
+def load_of(folder: Path, revision: int, names: Sequence[str]) -> Load:
+    """What a staged folder is to the place that it was made for; its log tells on what it rests."""
+    snapshot_dir = folder / layout.snapshot(revision)
+    log = publishlog.read((snapshot_dir / layout.REPODATA / layout.LOG).read_bytes(), str(folder))
+    return Load(
+        dir=folder,
+        revision=revision,
+        repomd_sha256=files.sha256_of(snapshot_dir / layout.REPOMD),
+        files=tuple(names),
+        former=log[-2].revision if len(log) > 1 else 0,
+        base_repomd_sha256=log[-2].repomd_sha256 if len(log) > 1 else "",
+    )
+
+
+def _load_for(load: Load, place: Destination, first: Destination, settings: Settings, log_path: Path) -> Load:
+    """The load of the first place made fit for another one. Raises: PublishError."""
+    if place == first or mirror.stands(place, log_path) == load.base_repomd_sha256:
+        return load
+    there = mirror.read_metadata(settings, place, log_path=log_path).state
+    has = {(rpm.href, rpm.sha256) for rpm in there.packages}
+    missed = [href for href, sha256 in _named(load) if (href, sha256) not in has and href not in load.files]
+    folder = settings.out_path / ".work" / f"catch-up-{there.repomd_sha256[:12] or 'empty'}"
+    files.remove_tree(folder)
+    files.copy_tree(load.dir, folder)
+    _fetch(missed, first, folder, log_path)
+    return replace(
+        load,
+        dir=folder,
+        files=(*load.files, *missed),
+        former=there.revision,
+        base_repomd_sha256=there.repomd_sha256,
+    )
+
+
+def _named(load: Load) -> Iterable[tuple[str, str]]:
+    """Location and sha256 of all that the snapshot names."""
+    snapshot_dir = load.dir / layout.snapshot(load.revision)
+    index = repodata.read_index((snapshot_dir / layout.REPOMD).read_bytes(), str(snapshot_dir))
+    primary = index.file("primary")
+    packages = repodata.read_packages(snapshot_dir / primary.href, str(snapshot_dir)) if primary else ()
+    return [(rpm.href, rpm.sha256) for rpm in packages]
+
+
+def _fetch(hrefs: Iterable[str], first: Destination, folder: Path, log_path: Path) -> None:
+    by_parent: dict[Path, list[str]] = {}
+    for href in hrefs:
+        by_parent.setdefault((folder / href).parent, []).append(href)
+    for parent, named in by_parent.items():
+        first.fetch(named, parent, log_path)

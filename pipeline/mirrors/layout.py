@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Names in a repository on a mirror; docs/adr/0010 has the picture and the reasons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+REPODATA = "repodata"
+REPOMD = "repodata/repomd.xml"
+SIGNATURE = "repodata/repomd.xml.asc"
+LOG = "publish.log"
+MIRRORLIST = "mirrorlist"
+KEYS = "keys.asc"
+CARRIED = "carried.json"
+SNAPSHOTS = "snapshots"
+# What stands in `repodata/` besides metadata and is read with it.
+BOOKS = (LOG, CARRIED, KEYS)
+# Asked for by these names at the root; links through `repodata`, so that they change with it.
+POINTERS = (LOG, MIRRORLIST, KEYS)
+
+_SNAPSHOT = re.compile(rf"(?:.*/)?{SNAPSHOTS}/([0-9]+)/{REPODATA}/?")
+
+
+def snapshot(revision: int) -> str:
+    """The folder of one state: a whole repository of its own."""
+    return f"{SNAPSHOTS}/{revision}"
+
+
+def link_to(revision: int) -> str:
+    """What the link `repodata` says when this revision stands."""
+    return f"{snapshot(revision)}/{REPODATA}"
+
+
+def revision_in(link: str) -> int | None:
+    """The revision that a link `repodata` leads to; `None` for a link that is none of ours."""
+    match = _SNAPSHOT.fullmatch(link)
+    return int(match[1]) if match else None
+
+
+def tops(hrefs: Iterable[str]) -> tuple[str, ...]:
+    """The first parts of packages' locations: what a snapshot needs a link to."""
+    return tuple(sorted({href.partition("/")[0] for href in hrefs}))

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One publisher at a time: from when the mirror is read until readers see the new state.
+
+On this machine it is a file lock, which ends with its holder. Elsewhere it is a link that only one can make, and
+whose text tells who holds it and until when; rsync makes it with the right to write alone. If all fails, the check of
+what stands before the switch refuses the second publisher.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import LockedError, PublishError
+from pipeline.mirrors.destination import Destination
+from pipeline.progress import Progress
+
+NAME = ".publish.lock"
+_PAUSE_SECONDS = 2.0
+_HOLDER = re.compile(r"(?P<who>[^;\n]*);(?P<host>[^;\n]*);(?P<pid>[0-9]+);(?P<until>[0-9]+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Holder:
+    who: str
+    host: str
+    pid: int
+    until: int
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its time is over, or it ran on this machine and does no more."""
+        if self.until < time.time():
+            return True
+        return self.host == socket.gethostname() and not Path(f"/proc/{self.pid}").exists()
+
+
+@contextmanager
+def held(place: Destination, who: str, progress: Progress, *, log_path: Path, wait: bool = True) -> Iterator[None]:
+    """The right to publish to a place. Raises: LockedError naming who has it, when it does not come free in time."""
+    with _local(place, progress, wait=wait) if place.is_local else _remote(place, who, progress, log_path, wait=wait):
+        yield
+
+
+@contextmanager
+def _local(place: Destination, progress: Progress, *, wait: bool) -> Iterator[None]:
+    place.make_folder()
+    lock = FileLock(Path(place.address) / NAME, mode=0o644)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            _refuse_unless(wait, place, "somebody")
+            progress.warning(f"waiting for somebody who publishes to {place.address}")
+            lock.acquire(timeout=place.timeout_seconds)
+    except Timeout:
+        raise _locked(place, "somebody") from None
+    except OSError as error:
+        raise place.failure("written", f"{error.strerror} at {error.filename}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _remote(place: Destination, who: str, progress: Progress, log_path: Path, *, wait: bool) -> Iterator[None]:
+    deadline, told = time.monotonic() + place.timeout_seconds, False
+    text = f"{who.replace(';', ' ')};{socket.gethostname()};{os.getpid()};{int(time.time() + place.timeout_seconds)}"
+    while not place.make_link(NAME, text, log_path):
+        holder = _holder(place.link_text(NAME, log_path))
+        if holder is not None and holder.is_gone:
+            progress.warning(f"{holder.who} left the lock on {place.address}: it is taken over")
+            place.remove((NAME,), log_path)
+            continue
+        name = holder.who if holder else "somebody"
+        _refuse_unless(wait and time.monotonic() < deadline, place, name)
+        if not told:
+            progress.warning(f"waiting for {name}, who publishes to {place.address}")
+            told = True
+        time.sleep(_PAUSE_SECONDS)
+    try:
+        yield
+    finally:
+        try:
+            place.remove((NAME,), log_path)
+        except PublishError as error:
+            progress.warning(f"the lock {NAME} stays on {place.address} for a while: {error.message}")
+
+
+def _holder(text: str) -> _Holder | None:
+    match = _HOLDER.fullmatch(text)
+    if match is None:
+        return None
+    return _Holder(who=match["who"], host=match["host"], pid=int(match["pid"]), until=int(match["until"]))
+
+
+def _refuse_unless(free: bool, place: Destination, who: str) -> None:
+    if not free:
+        raise _locked(place, who)
+
+
+def _locked(place: Destination, who: str) -> LockedError:
+    return LockedError(
+        "mirror-locked",
+        f"{who} is publishing to {place.address}",
+        hint=f"run the same again when that is done; if nobody publishes, remove {NAME} there",
+    )

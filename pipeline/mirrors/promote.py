@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Move a snapshot of one channel to another, without a build: the very packages that were tried there.
+
+What the other channel has stays; the packages of the snapshot come to it, with what is said of each beside it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import checkout, files, guard
+from pipeline.errors import PublishError, UsageError
+from pipeline.mirrors import catchup, history, layout, lease, mirror, placement, snapshot
+from pipeline.mirrors.destination import Destination, find_destinations
+from pipeline.mirrors.snapshot import Staging
+from pipeline.model import LogEntry, Publication, PublishedRpm
+from pipeline.progress import Progress
+from pipeline.settings import Settings
+from pipeline.signing import keyring, packages
+
+_BESIDE = (".intoto.json", ".cdx.json")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Move:
+    """What comes: the packages of a snapshot, where they lie, and the keys that hosts of that channel trust."""
+
+    source: Destination
+    entry: LogEntry
+    packages: tuple[PublishedRpm, ...]
+    keys: bytes
+
+
+def run(
+    settings: Settings,
+    target_name: str,
+    source_name: str,
+    revision: int | None,
+    progress: Progress,
+    *,
+    log_path: Path,
+    dry_run: bool = False,
+) -> Publication:
+    """What stands in the channel of `settings` now: what it had, and the snapshot of the channel `source_name`.
+
+    Without a revision it is the one that stands there. Raises: PublishError, ReleaseError, LockedError, SigningError.
+    """
+    places = find_destinations(settings, target_name)
+    source = find_destinations(settings.model_copy(update={"mirror_override": source_name}), target_name)[0]
+    if source.address == places[0].address:
+        raise UsageError("promote-itself", f"'{source_name}' is the channel itself", hint="give --from and --to")
+    move = _read_move(settings, source, revision, log_path)
+    for rpm in filter(mirror.is_demo, move.packages):
+        for place in places:
+            mirror.refuse_demo(rpm.nevra, place)
+    with lease.held(places[0], snapshot.publisher(), progress, log_path=log_path):
+        return _publish(move, places, settings, progress, log_path, dry_run=dry_run)
+
+
+def _read_move(settings: Settings, source: Destination, revision: int | None, log_path: Path) -> _Move:
+    metadata = mirror.read_metadata(settings, source, log_path=log_path)
+    if not metadata.is_ours:
+        raise PublishError(
+            "nothing-to-promote",
+            f"{source.address} has nothing that was published from here",
+            hint="release to that channel first, or correct --from",
+        )
+    known = history.snapshots(metadata.state, source, log_path=log_path)
+    standing = next((each.entry.revision for each in known if each.stands), metadata.state.revision)
+    chosen = history.choose(known, revision or standing, source)
+    former = history.read(settings, source, chosen, log_path=log_path)
+    history.refuse_missing(former, source, log_path=log_path)
+    return _Move(source=source, entry=chosen.entry, packages=former.state.packages, keys=metadata.books[layout.KEYS])
+
+
+def _publish(
+    move: _Move,
+    places: Sequence[Destination],
+    settings: Settings,
+    progress: Progress,
+    log_path: Path,
+    *,
+    dry_run: bool,
+) -> Publication:
+    metadata = mirror.read_metadata(settings, places[0], log_path=log_path)
+    new = _new(move, metadata.state.packages, places[0])
+    if not new and metadata.is_ours:
+        state = metadata.state
+        return catchup.publication(places, state.revision, state.repomd_sha256, changed=False)
+    guard.refuse_older(new, metadata.state.packages)
+    everything = (*metadata.state.packages, *new)
+    placement.refuse_shared_places(everything)
+    scratch_dir = settings.out_path / ".work"
+    scratch_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="promote-") as scratch:
+        staging = Staging(dir=Path(scratch) / "repo", revision=snapshot.next_revision(metadata.state), before=metadata)
+        names = _stage(move, new, staging, log_path)
+        with keyring.opened(settings, progress) as key:
+            staging.describe([rpm.href for rpm in new], everything, key)
+        staging.finish(
+            _entry(move, new, staging, settings),
+            hrefs=[rpm.href for rpm in everything],
+            keys=move.keys,
+            urls=[place.url for place in places if place.url],
+            grace_seconds=settings.retention.grace_hours * 3600,
+        )
+        if dry_run:
+            return catchup.publication(places, staging.revision, staging.repomd_sha256, changed=True)
+        load = catchup.load_of(staging.dir, staging.revision, names)
+        return catchup.deliver(load, places, settings, progress, log_path)
+
+
+def _new(move: _Move, there: Sequence[PublishedRpm], place: Destination) -> tuple[PublishedRpm, ...]:
+    """The packages that the channel does not have. Raises: PublishError for one that it has with other bytes."""
+    by_nevra = {rpm.nevra: rpm for rpm in there}
+    for rpm in move.packages:
+        found = by_nevra.get(rpm.nevra)
+        if found is not None and found.sha256 != rpm.sha256:
+            raise PublishError(
+                "nevra-taken",
+                f"{rpm.nevra} is on {place.address} already with other contents (sha256 {found.sha256[:12]})",
+                hint="a published package never changes: release it anew, which gives it a number of its own",
+            )
+    return tuple(rpm for rpm in move.packages if rpm.nevra not in by_nevra)
+
+
+def _stage(move: _Move, new: Sequence[PublishedRpm], staging: Staging, log_path: Path) -> tuple[str, ...]:
+    """Fetch the packages, see that they are what was published, and by whom; the names of all that is staged."""
+    beside = [f"{rpm.href}{ending}" for rpm in new for ending in _BESIDE]
+    missing = set(move.source.missing(beside, log_path))
+    names = [*(rpm.href for rpm in new), *(name for name in beside if name not in missing)]
+    for parent in sorted({name.rpartition("/")[0] for name in names}):
+        inside = [name for name in names if name.rpartition("/")[0] == parent]
+        move.source.fetch(inside, staging.dir / parent, log_path)
+    for rpm in new:
+        if files.sha256_of(staging.dir / rpm.href) != rpm.sha256:
+            raise PublishError(
+                "mirror-differs",
+                f"{rpm.href} on the mirror {move.source.address} is not what its metadata says",
+                hint="put the published file back as it was: hosts cannot install it either",
+            )
+    keys_path = staging.dir / layout.KEYS
+    keys_path.write_bytes(move.keys)
+    packages.verify([staging.dir / rpm.href for rpm in new], [keys_path])
+    keys_path.unlink()
+    return tuple(names)
+
+
+def _entry(move: _Move, new: Sequence[PublishedRpm], staging: Staging, settings: Settings) -> LogEntry:
+    return LogEntry(
+        revision=staging.revision,
+        time=snapshot.now(),
+        action="promote",
+        repomd_sha256=staging.repomd_sha256,
+        detail=f"{move.entry.revision} from {move.source.url or move.source.address}",
+        releases=tuple(sorted((rpm.name, str(rpm.evr)) for rpm in new if rpm.arch == "src")),
+        statements=move.entry.statements,
+        commit=move.entry.commit or checkout.read(settings.root_dir).commit,
+        who=snapshot.publisher(),
+    )

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A staged snapshot: all of one state that lies in its `repodata/`, and the links that make it a whole repository."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import shutil
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from pipeline import files
+from pipeline.errors import PublishError
+from pipeline.mirrors import layout, publishlog, repodata
+from pipeline.mirrors.mirror import Metadata
+from pipeline.mirrors.repodata import NewRpm
+from pipeline.model import LogEntry, MirrorState, PublishedRpm
+from pipeline.signing import metadata as signature
+from pipeline.signing.keyring import Key
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Staging:
+    """A folder laid out as the repository on the mirror, to be filled with one new snapshot of it."""
+
+    dir: Path
+    revision: int
+    before: Metadata
+
+    @property
+    def snapshot_dir(self) -> Path:
+        return self.dir / layout.snapshot(self.revision)
+
+    @property
+    def repodata_dir(self) -> Path:
+        return self.dir / layout.link_to(self.revision)
+
+    @property
+    def repomd_sha256(self) -> str:
+        return files.sha256_of(self.snapshot_dir / layout.REPOMD)
+
+    def describe(self, new: Sequence[str], meant: Sequence[PublishedRpm], key: Key) -> None:
+        """Write the metadata of all that was there and of the packages at `new`, checked and signed.
+
+        Raises: PublishError unless it names exactly the packages that are `meant`; SigningError.
+        """
+        repodata.write(
+            self.snapshot_dir,
+            new=[NewRpm(path=self.dir / href, href=href) for href in new],
+            dropped=(),
+            before=self.before.index,
+            before_dir=self.before.dir,
+            revision=self.revision,
+        )
+        self._check(meant)
+        signature.sign(self.repodata_dir / "repomd.xml", key)
+
+    def describe_again(self, former: Metadata, key: Key) -> None:
+        """Take the metadata of a former state for the new one, signed. Raises: SigningError."""
+        for file in former.index.files if former.index else ():
+            files.copy_whole(former.dir / file.href, self.snapshot_dir / file.href)
+        files.write_whole(self.repodata_dir / "repomd.xml", repodata.renumbered(former.repomd, self.revision))
+        self._check(former.state.packages)
+        signature.sign(self.repodata_dir / "repomd.xml", key)
+
+    def _check(self, meant: Sequence[PublishedRpm]) -> None:
+        """createrepo_c leaves out a package with a cut header and says nothing: what is named must be what is meant."""
+        place = str(self.snapshot_dir)
+        index = repodata.read_index((self.snapshot_dir / layout.REPOMD).read_bytes(), place)
+        for file in index.files:
+            repodata.verify(file, self.snapshot_dir, place)
+        primary = index.file("primary")
+        named = Counter(repodata.read_packages(self.snapshot_dir / primary.href, place) if primary else ())
+        wrong = [*(Counter(meant) - named), *(named - Counter(meant))]
+        if wrong:
+            raise PublishError(
+                "repodata-differs",
+                f"the new repodata does not name {wrong[0].nevra} as it was meant ({len(wrong)} differences)",
+                hint="the package may be damaged: remove out/ and build again",
+            )
+
+    def finish(
+        self, entry: LogEntry, *, hrefs: Iterable[str], keys: bytes, urls: Sequence[str], grace_seconds: float
+    ) -> None:
+        """Put beside the signed `repomd.xml` what belongs to the state: the log, the keys, the mirrorlist, the links.
+
+        `hrefs` are the packages' locations, `urls` where readers have each place of the channel.
+        """
+        self._adopt()
+        self._carry(grace_seconds)
+        log = publishlog.appended(self._log(), entry)
+        mirrorlist = "".join(f"{url}/{layout.snapshot(self.revision)}/\n" for url in urls)
+        for name, content in ((layout.LOG, log), (layout.KEYS, keys), (layout.MIRRORLIST, mirrorlist.encode())):
+            files.write_whole(self.repodata_dir / name, content)
+        self._link(hrefs)
+
+    def copy_standing(self) -> None:
+        """Stage what stands as it is: nothing is to be published, but it may be tried."""
+        before = self.before
+        for file in before.index.files if before.index else ():
+            files.copy_whole(before.dir / file.href, self.snapshot_dir / file.href)
+        for name, content in before.books.items():
+            files.write_whole(self.repodata_dir / name, content)
+        self._link(rpm.href for rpm in before.state.packages)
+
+    def _link(self, hrefs: Iterable[str]) -> None:
+        _link_tops(self.snapshot_dir, hrefs)
+        for name in layout.POINTERS:
+            (self.dir / name).symlink_to(f"{layout.REPODATA}/{name}")
+        (self.dir / layout.REPODATA).symlink_to(layout.link_to(self.revision))
+
+    def _log(self) -> bytes:
+        """The log so far; it begins with what stood there before us."""
+        before = self.before
+        if before.index is None or before.is_ours:
+            return before.books.get(layout.LOG, b"")
+        adopted = LogEntry(
+            revision=before.state.revision,
+            time=now(),
+            action="adopt",
+            repomd_sha256=before.state.repomd_sha256,
+            detail=f"{len(before.state.packages)} packages that others published",
+        )
+        return publishlog.appended(b"", adopted)
+
+    def _adopt(self) -> None:
+        """Keep what others published before us as a snapshot, so that there is a way back to it."""
+        before = self.before
+        if before.index is None or before.is_ours:
+            return
+        home = replace(self, revision=before.state.revision)
+        for file in before.index.files:
+            files.copy_whole(before.dir / file.href, home.snapshot_dir / file.href)
+        files.write_whole(home.snapshot_dir / layout.REPOMD, before.repomd)
+        if signature := before.books.get("repomd.xml.asc"):
+            files.write_whole(home.snapshot_dir / layout.SIGNATURE, signature)
+        _link_tops(home.snapshot_dir, (rpm.href for rpm in before.state.packages))
+
+    def _carry(self, grace_seconds: float) -> None:
+        """Carry the metadata of former states along, for readers who have a former `repomd.xml` in hand."""
+        before, instant = self.before, int(time.time())
+        if before.index is None:
+            return
+        former = {name: since for name, since in before.carried.items() if since + grace_seconds > instant}
+        former |= {Path(file.href).name: instant for file in before.index.files}
+        carried = {}
+        for name, since in former.items():
+            source_path, path = before.dir / layout.REPODATA / name, self.repodata_dir / name
+            if not path.exists() and source_path.exists():
+                shutil.copy2(source_path, path)
+                carried[name] = since
+        files.write_whole(self.repodata_dir / layout.CARRIED, json.dumps(carried, sort_keys=True) + "\n")
+
+
+def now() -> str:
+    """This moment, as the log tells it."""
+    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def publisher() -> str:
+    """Who publishes: the account and the machine."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def next_revision(state: MirrorState) -> int:
+    """A revision above all that ever stood: yum keeps its cache over a `repomd.xml` of a lower one."""
+    former = max([state.revision, *(entry.revision for entry in state.log)])
+    return max(former + 1, int(time.time()))
+
+
+def _link_tops(snapshot_dir: Path, hrefs: Iterable[str]) -> None:
+    """Make the snapshot a repository of its own: packages are where they are from the root."""
+    snapshot_dir.mkdir(parents=True, exist_ok=True)
+    for top in layout.tops(hrefs):
+        if top != layout.REPODATA:
+            (snapshot_dir / top).symlink_to(f"../../{top}")

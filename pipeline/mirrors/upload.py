@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Put a staged snapshot on the places of a channel: content first, read back, then one switch at each.
+
+Nothing that readers use is touched before the switch, and nothing is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import parallel
+from pipeline.errors import PublishError
+from pipeline.mirrors import layout, mirror, readback
+from pipeline.mirrors.destination import Destination
+from pipeline.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Load:
+    """What a place is given: a folder laid out as the repository, and the files in it that the place does not have.
+
+    `former` is the revision that stands there, 0 for none, and `base_repomd_sha256` its digest. Readers verify with the
+    public keys in `keys_path`.
+    """
+
+    dir: Path
+    revision: int
+    repomd_sha256: str
+    files: tuple[str, ...]
+    former: int
+    base_repomd_sha256: str
+
+    @property
+    def keys_path(self) -> Path:
+        return self.dir / layout.link_to(self.revision) / layout.KEYS
+
+
+def publish(loads: Sequence[tuple[Destination, Load]], *, progress: Progress, log_path: Path) -> None:
+    """Let all places have the snapshot, and then let their readers see it.
+
+    Raises: PublishError; when it is raised before the first switch, readers see what they saw.
+    """
+    for place, load in loads:
+        size_bytes = sum((load.dir / name).stat().st_size for name in load.files)
+        progress.note(f"sending {len(load.files)} files, {size_bytes / 1e6:.1f} MB, to {place.address}")
+    logs = [log_path if len(loads) == 1 else log_path.with_name(f"{log_path.stem}-{number}.log")
+            for number in range(1, len(loads) + 1)]  # fmt: skip
+    parallel.run_all(lambda each: _put(each[0][1], each[0][0], each[1]), list(zip(loads, logs, strict=True)))
+    switched: list[str] = []
+    for place, load in loads:
+        try:
+            _switch(load, place, log_path)
+        except PublishError as error:
+            raise _told_where(error, switched, place, len(loads)) from None
+        switched.append(place.address)
+
+
+def _put(load: Load, place: Destination, log_path: Path) -> None:
+    """Send what is new, and see that it has arrived as it is here and can be read as readers will."""
+    names = [*load.files, *_links(load)]
+    place.send(load.dir, names, log_path, anew=not load.base_repomd_sha256)
+    for revision in _snapshots(load):
+        place.send_metadata(load.dir, revision, load.former if revision == load.revision else 0, log_path)
+    metadata = [
+        str(path.relative_to(load.dir)) for path in sorted((load.dir / layout.link_to(load.revision)).iterdir())
+    ]
+    differing = place.differing(load.dir, [*names, *metadata], log_path)
+    if differing:
+        if mirror.stands(place, log_path) != load.base_repomd_sha256:
+            raise changed_meanwhile(place.address, f"somebody else published {differing[0]}")
+        raise PublishError(
+            "mirror-differs",
+            f"{differing[0]} on the mirror {place.address} is not what was sent ({len(differing)} files)",
+            hint="look at the mirror's disk, then run the same again: what readers use was not touched",
+            log_path=log_path,
+        )
+    readback.check_snapshot(place, load.revision, load.files, load.keys_path, log_path)
+
+
+def _switch(load: Load, place: Destination, log_path: Path) -> None:
+    """The one step that readers see, if the mirror still is as it was read; then see that it took place."""
+    standing = mirror.stands(place, log_path)
+    if standing == load.repomd_sha256:
+        return  # a run that was ended behind this place
+    if standing != load.base_repomd_sha256:
+        raise changed_meanwhile(place.address, "somebody else published to it")
+    place.switch(load.revision, log_path)
+    if mirror.stands(place, log_path) != load.repomd_sha256:
+        raise PublishError(
+            "mirror-differs",
+            f"the mirror {place.address} has another repomd.xml than the one just sent",
+            hint="somebody else may be publishing: run the same again",
+            log_path=log_path,
+        )
+
+
+def changed_meanwhile(address: str, how: str) -> PublishError:
+    return PublishError(
+        "mirror-changed",
+        f"the mirror {address} changed since the repository was made: {how}",
+        hint="run the same again: the repository is made anew from what is there now",
+    )
+
+
+def _snapshots(load: Load) -> list[int]:
+    """The snapshots that are staged: the new one, and what is adopted before it."""
+    return sorted(int(path.name) for path in (load.dir / layout.SNAPSHOTS).iterdir())
+
+
+def _links(load: Load) -> Iterator[str]:
+    """The links of the snapshots and those at the root, but the one that is switched."""
+    yield from layout.POINTERS
+    for revision in _snapshots(load):
+        for path in sorted((load.dir / layout.snapshot(revision)).iterdir()):
+            if path.is_symlink():
+                yield str(path.relative_to(load.dir))
+
+
+def _told_where(error: PublishError, switched: Sequence[str], place: Destination, count: int) -> PublishError:
+    """The error, with what the other places of the channel have now."""
+    if count == 1:
+        return error
+    there = ", ".join(switched) or "no place"
+    return PublishError(
+        error.reference,
+        f"{error.message}; the new state stands at {there}, not at {place.address} and behind",
+        hint=f"{error.hint}; that run brings the others up",
+        log_path=error.log_path,
+    )
