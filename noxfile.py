@@ -29,6 +29,8 @@ COMMANDS = {
     "provenance": "What each package was made from, beside it.",
     "changes": "What differs from the vendor's packages, and from our last release.",
     "clean": "What is no longer needed in out/; with --remove, remove it.",
+    "sign": "Signed copies of all packages, verified.",
+    "key": "The signing key: what it is; --make, --export, --rotate.",
     "repo": "Stage the yum repository.",
     "publish": "Put the repository on the mirror.",
     "release": "Everything, from the source RPM to the mirror.",

@@ -53,6 +53,15 @@ JOB_STAGES = (
     Stage(name="lint", needs=("build", "baseline"), record=model.LintReport, error=errors.LintError),
     Stage(name="changes", needs=("build", "baseline"), record=model.Changes, error=errors.BuildError),
     Stage(name="provenance", needs=("render", "build", "image"), record=model.Provenance, error=errors.BuildError),
+    Stage(name="vendor", needs=("baseline",), record=model.VendorSet, error=errors.BuildError),
+    Stage(
+        name="sign",
+        needs=("build", "vendor", "provenance"),
+        gates=("unit", "contracts", "lint", "changes"),
+        record=model.SignedSet,
+        error=errors.SigningError,
+        changes_its_inputs=True,  # it makes the key for trying
+    ),
 )
 
 # For one target: these are given the builds of all its packages at once.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.commands.frame import exit_with, main, print_json, session_line, with_flags
 
 if TYPE_CHECKING:
+    from pipeline.errors import PipelineError
+    from pipeline.model import Job
     from pipeline.progress import Progress
     from pipeline.settings import Settings
 
@@ -33,6 +35,7 @@ for _name, _help, _last in (
     ("lint", "Compare rpmlint's findings with those on the vendor's own package.", "lint"),
     ("provenance", "Write beside each package what it was made from: in-toto statement and SBOM.", "provenance"),
     ("changes", "Tell what differs from the vendor's packages, and from our last release.", "changes"),
+    ("sign", "Sign copies of the packages, ours and the vendor's, and verify them.", "sign"),
     ("repo", "Stage a yum repository with the new packages.", "repo"),
     ("publish", "Put the staged repository on the mirror.", "publish"),
     ("release", "Everything, from the source RPM to the mirror.", "publish"),
@@ -49,13 +52,13 @@ def plan(**flags: Any) -> None:
 
 def _perform(last_stage: str, settings: Settings, progress: Progress, flags: dict[str, Any]) -> int:
     """Run or plan up to a stage; the exit code."""
-    from pipeline import checkout, document, lock, summary
+    from pipeline import document, lock, summary
     from pipeline.run import Run, empty_scratch, new_attempt
     from pipeline.settings import choose_jobs
 
     jobs = choose_jobs(settings, flags["targets"], flags["packages"])
     run = Run(settings=settings, progress=progress, last_stage=last_stage, attempt=new_attempt())
-    refusal = checkout.refusal(settings, jobs) if last_stage == "publish" else None
+    refusal = _refusal(last_stage, settings, jobs, progress)
     if flags["dry_run"]:
         if refusal:
             progress.warning(f"a release would be refused: {refusal.message}")
@@ -81,7 +84,20 @@ def _perform(last_stage: str, settings: Settings, progress: Progress, flags: dic
     return errors[0].exit_code if errors else 0
 
 
+def _refusal(last_stage: str, settings: Settings, jobs: tuple[Job, ...], progress: Progress) -> PipelineError | None:
+    """What would fail in the end, found before anything is done."""
+    from pipeline import checkout
+    from pipeline.flow import needed_for
+    from pipeline.signing import choice
+
+    refusal = checkout.refusal(settings, jobs) if last_stage == "publish" else None
+    if refusal is None and "sign" in needed_for(last_stage):
+        return choice.refusal(settings, jobs, progress)
+    return refusal
+
+
 def _command_for(stage: str) -> str:
     """The command that runs up to a stage with the flags of this run."""
-    session = "lint" if stage == "baseline" else stage  # the vendor's build has no session of its own
+    # The vendor's packages have no session of their own.
+    session = {"baseline": "lint", "vendor": "sign"}.get(stage, stage)
     return session_line(session, sys.argv[2:])
