@@ -121,7 +121,8 @@ def _obtain_yum(source: Source, folder: Path, context: JobContext) -> Obtained:
         progress=progress,
     )  # fmt: skip
     progress.note(f"{shown(source)}: {entry.name}-{entry.evr} is the newest")
-    path = sourcerepo.fetch(entry, folder, limits=limits, progress=progress)
+    path = folder / "package.src.rpm"
+    sourcerepo.fetch(entry, path, limits=limits, progress=progress)
     name, digest = file_name(entry.url), files.sha256_of(path)
     pin = context.package.sha256.get(name, "")
     if pin and pin != digest:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A yum source repository: its metadata, verified, and the newest source RPM of one version in it."""
+"""A yum repository: its metadata, verified, the packages in it, and the newest source RPM of one version."""
 
 from __future__ import annotations
 
@@ -26,14 +26,24 @@ _HINT = "give another source with --source, or tell who runs the repository"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SourceEntry:
-    """A source package as the repository's metadata has it; `checksum` is of `algorithm`."""
+class Entry:
+    """A package as the repository's metadata has it; `checksum` is of `algorithm`.
+
+    `source_rpm` is the file name of the source package that it is built from; a source package has none.
+    """
 
     url: str
     name: str
     evr: Evr
+    arch: str
+    source_rpm: str
+    size_bytes: int
     algorithm: str
     checksum: str
+
+    @property
+    def nevra(self) -> str:
+        return f"{self.name}-{self.evr}.{self.arch}"
 
 
 def read_repomd(url: str, folder: Path, *, limits: Limits, progress: Progress) -> tuple[Path, str]:
@@ -42,15 +52,16 @@ def read_repomd(url: str, folder: Path, *, limits: Limits, progress: Progress) -
     return path, download(_join(url, _REPOMD), path, limits=limits, progress=progress)
 
 
-def newest(url: str, repomd: Path, *, name: str, version: str, limits: Limits, progress: Progress) -> SourceEntry:
+def newest(url: str, repomd: Path, *, name: str, version: str, limits: Limits, progress: Progress) -> Entry:
     """The source package `name`-`version` with the newest release, by rpm's own order.
 
     Raises: NetworkError when the metadata is damaged, or has no such package.
     """
-    entries = [entry for entry in _entries(url, repomd, limits, progress) if entry.name == name]
-    wanted = [entry for entry in entries if entry.evr.version == version]
+    there = entries(url, repomd, limits=limits, progress=progress)
+    of_name = [entry for entry in there if entry.arch == "src" and entry.name == name]
+    wanted = [entry for entry in of_name if entry.evr.version == version]
     if not wanted:
-        others = ", ".join(sorted({str(entry.evr) for entry in entries})[:_SHOWN_RELEASES])
+        others = ", ".join(sorted({str(entry.evr) for entry in of_name})[:_SHOWN_RELEASES])
         raise NetworkError(
             "not-in-repository",
             f"{redacted(url)} has no source package {name} {version}{f' (it has {others})' if others else ''}",
@@ -58,7 +69,7 @@ def newest(url: str, repomd: Path, *, name: str, version: str, limits: Limits, p
         )
     by_rpm = functools.cmp_to_key(release.compare)
     chosen = max(wanted, key=lambda entry: by_rpm(entry.evr))
-    newest_of_all = max(entries, key=lambda entry: by_rpm(entry.evr))
+    newest_of_all = max(of_name, key=lambda entry: by_rpm(entry.evr))
     if release.compare(newest_of_all.evr, chosen.evr) > 0:
         progress.warning(
             f"{redacted(url)} has {name} {newest_of_all.evr}: hosts that see it would take it for newer than ours,"
@@ -67,15 +78,18 @@ def newest(url: str, repomd: Path, *, name: str, version: str, limits: Limits, p
     return chosen
 
 
-def fetch(entry: SourceEntry, folder: Path, *, limits: Limits, progress: Progress) -> Path:
-    """The source RPM in `folder`, with the checksum that the metadata has. Raises: NetworkError."""
-    path = folder / "package.src.rpm"
+def fetch(entry: Entry, path: Path, *, limits: Limits, progress: Progress) -> None:
+    """Puts the package at `path`, with the size and the checksum that the metadata has. Raises: NetworkError."""
     download(entry.url, path, limits=limits, progress=progress)
+    size_bytes = path.stat().st_size
+    if size_bytes != entry.size_bytes:
+        why = f"it has {size_bytes} bytes, and the repository's metadata has {entry.size_bytes}"
+        raise _damaged(entry.url, why)
     _verify(path, entry.algorithm, entry.checksum, entry.url)
-    return path
 
 
-def _entries(url: str, repomd: Path, limits: Limits, progress: Progress) -> list[SourceEntry]:
+def entries(url: str, repomd: Path, *, limits: Limits, progress: Progress) -> list[Entry]:
+    """All packages of the repository. Raises: NetworkError when its metadata is damaged."""
     import createrepo_c  # late: it loads a large library
 
     record = _primary_record(url, repomd)
@@ -88,7 +102,7 @@ def _entries(url: str, repomd: Path, limits: Limits, progress: Progress) -> list
         createrepo_c.xml_parse_primary(str(path), pkgcb=found.append, do_files=False)
     except createrepo_c.CreaterepoCError as error:
         raise _damaged(address, str(error)) from None
-    return [_entry(url, package) for package in found if package.arch == "src"]
+    return [_entry(url, package) for package in found]
 
 
 def _primary_record(url: str, repomd: Path) -> Any:
@@ -104,11 +118,14 @@ def _primary_record(url: str, repomd: Path) -> Any:
     return primary[0]
 
 
-def _entry(url: str, package: Any) -> SourceEntry:
-    return SourceEntry(
+def _entry(url: str, package: Any) -> Entry:
+    return Entry(
         url=_join(url, package.location_href),
         name=package.name,
         evr=Evr(epoch=int(package.epoch or 0), version=package.version, release=package.release),
+        arch=package.arch,
+        source_rpm=package.rpm_sourcerpm or "",
+        size_bytes=package.size_package,
         algorithm=package.checksum_type,
         checksum=package.pkgId,
     )
