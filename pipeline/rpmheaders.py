@@ -18,13 +18,18 @@ _LESS, _GREATER, _EQUAL = 2, 4, 8
 # Source: rpm's rpmfiles.h, RPMFILE_*.
 _FILE_KINDS = {1: "config", 2: "doc", 8: "missingok", 16: "noreplace", 64: "ghost", 128: "license", 256: "readme"}
 _SCRIPTLETS = ("pretrans", "prein", "postin", "preun", "postun", "posttrans", "verifyscript")
+# Source: rpm 6's rpmtag.h, RPMTAG_RPMFORMAT; older rpms have no name for it, and no package of theirs has it.
+_PACKAGE_FORMAT = 5114
 # Source: rpm's rpmds.h, RPMSENSE_TRIGGER*.
 _TRIGGERS = {1 << 25: "triggerprein", 1 << 16: "triggerin", 1 << 17: "triggerun", 1 << 18: "triggerpostun"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackagedFile:
-    """A file as a package installs it; `kinds` are rpm's words for it, such as `config noreplace`."""
+    """A file as a package installs it; `kinds` are rpm's words for it, such as `config noreplace`.
+
+    `colour` is rpm's word for what a program runs as: 1 for 32 bits, 2 for 64, 0 for what is no program.
+    """
 
     digest: str
     mode: str
@@ -32,6 +37,7 @@ class PackagedFile:
     size_bytes: int
     link: str = ""
     kinds: str = ""
+    colour: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,8 +53,21 @@ class Dependency:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Encoding:
+    """How a package is written down; `file_digest` is the number of OpenPGP's for the algorithm (8 is SHA-256)."""
+
+    package_format: int = 4
+    payload_format: str = "cpio"
+    payload_compressor: str = "gzip"
+    file_digest: int = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Header:
-    """What one package is; `installed_bytes` is what its files take, `changelog` has whole entries, newest first."""
+    """What one package is; `installed_bytes` is what its files take, `changelog` has whole entries, newest first.
+
+    `source_rpm` is the file name of the source package that it is built from; a source package has none.
+    """
 
     name: str
     evr: Evr
@@ -60,6 +79,12 @@ class Header:
     changelog: tuple[str, ...]
     installed_bytes: int
     package_bytes: int
+    source_rpm: str = ""
+    encoding: Encoding = Encoding()
+
+    @property
+    def nevra(self) -> str:
+        return f"{self.name}-{self.evr}.{'src' if self.is_source else self.arch}"
 
     @property
     def label(self) -> str:
@@ -87,12 +112,14 @@ def read_header(path: Path) -> Header:
         evr=Evr(epoch=header["epoch"] or 0, version=header["version"], release=header["release"]),
         arch=header["arch"],
         is_source=bool(header.isSource()),
-        files={name: file for name, file in _files(rpm.files(header))},
+        files={name: file for name, file in _files(rpm.files(header), header["filecolors"])},
         relations={relation: frozenset(_dependencies(header, relation)) for relation in RELATIONS},
         scriptlets=dict(_scriptlets(header)),
         changelog=tuple(_changelog(header)),
         installed_bytes=int(header["longsize"] or header["size"] or 0),
         package_bytes=path.stat().st_size,
+        source_rpm=header["sourcerpm"] or "",
+        encoding=_encoding(header),
     )
 
 
@@ -112,8 +139,19 @@ def read_contents(path: Path, names: Collection[str]) -> dict[str, bytes]:
     return found
 
 
-def _files(found: Any) -> Iterator[tuple[str, PackagedFile]]:
-    for file in found:
+def _encoding(header: Any) -> Encoding:
+    """What is not said is what rpm takes it for: it was so before there was a word for it."""
+    return Encoding(
+        package_format=header[_PACKAGE_FORMAT] or 4,
+        payload_format=header["payloadformat"] or "cpio",
+        payload_compressor=header["payloadcompressor"] or "gzip",
+        file_digest=header["filedigestalgo"] or 1,
+    )
+
+
+def _files(found: Any, colours: list[int]) -> Iterator[tuple[str, PackagedFile]]:
+    """A package without a single program may say no colours at all."""
+    for number, file in enumerate(found):
         is_regular = not file.linkto and file.mode & 0o170000 == 0o100000
         kinds = " ".join(word for bit, word in _FILE_KINDS.items() if file.fflags & bit)
         yield (
@@ -125,6 +163,7 @@ def _files(found: Any) -> Iterator[tuple[str, PackagedFile]]:
                 size_bytes=file.size if is_regular else 0,  # of a folder, the build's file system decides
                 link=file.linkto or "",
                 kinds=kinds,
+                colour=colours[number] if number < len(colours) else 0,
             ),
         )
 
