@@ -27,6 +27,8 @@ COMMANDS = {
     "contracts": "What must go on working beside the patches, in source and packages.",
     "lint": "rpmlint, against the vendor's own package.",
     "provenance": "What each package was made from, beside it.",
+    "vendor": "The vendor's own packages, which hosts can go back to.",
+    "gate": "What rpm and yum of the target could not read, or what would break a set, is refused.",
     "changes": "What differs from the vendor's packages, and from our last release.",
     "clean": "What is no longer needed in out/; with --remove, remove it.",
     "sign": "Signed copies of all packages, verified.",

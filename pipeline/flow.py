@@ -53,7 +53,7 @@ JOB_STAGES = (
     Stage(name="lint", needs=("build", "baseline"), record=model.LintReport, error=errors.LintError),
     Stage(name="changes", needs=("build", "baseline"), record=model.Changes, error=errors.BuildError),
     Stage(name="provenance", needs=("render", "build", "image"), record=model.Provenance, error=errors.BuildError),
-    Stage(name="vendor", needs=("baseline",), record=model.VendorSet, error=errors.BuildError),
+    Stage(name="vendor", needs=("fetch", "baseline"), record=model.VendorSet, error=errors.NetworkError),
     Stage(
         name="sign",
         needs=("build", "vendor", "provenance"),
@@ -62,6 +62,7 @@ JOB_STAGES = (
         error=errors.SigningError,
         changes_its_inputs=True,  # it makes the key for trying
     ),
+    Stage(name="gate", needs=("sign", "build"), record=model.GateReport, error=errors.GateError),
 )
 
 # For one target: these are given the builds of all its packages at once.

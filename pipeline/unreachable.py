@@ -153,6 +153,7 @@ class Search:
             ("srpm", "source RPM"),
             ("tree", "source trees"),
             ("repo", "staged repository"),
+            ("vendor", "packages from the vendor's repository"),
             ("reproduced", "what differed of a second build"),
         ):
             folder = home / name

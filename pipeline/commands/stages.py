@@ -34,6 +34,8 @@ for _name, _help, _last in (
     ("contracts", "Try what must go on working beside the patches, in source and packages.", "contracts"),
     ("lint", "Compare rpmlint's findings with those on the vendor's own package.", "lint"),
     ("provenance", "Write beside each package what it was made from: in-toto statement and SBOM.", "provenance"),
+    ("vendor", "Get the vendor's own packages, or take those that were built unpatched.", "vendor"),
+    ("gate", "Refuse what the target's rpm and yum cannot read, or what breaks a set of packages.", "gate"),
     ("changes", "Tell what differs from the vendor's packages, and from our last release.", "changes"),
     ("sign", "Sign copies of the packages, ours and the vendor's, and verify them.", "sign"),
     ("repo", "Stage a yum repository with the new packages.", "repo"),

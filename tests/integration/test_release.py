@@ -12,7 +12,7 @@ import jsonschema
 from tests.integration.checkout import ROOT, Checkout
 
 STAGES = ["image", "fetch", "patch", "reserve", "render", "unit", "baseline", "build", "contracts", "lint", "changes",
-          "provenance",
+          "provenance", "vendor",
           "repo", "publish"]  # fmt: skip
 NAMES = {
     "vdsm",

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""SignedSet -> GateReport: nothing goes on that the target's own rpm and yum cannot read, or that breaks its set."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import rpmheaders
+from pipeline.context import JobContext
+from pipeline.errors import BuildError
+from pipeline.gate import closure, completeness, conflicts, digests, readable, requirements
+from pipeline.gate.problem import Problem, refusal, told
+from pipeline.model import BuildResult, GateReport, Rpm, SignedSet
+from pipeline.rpmheaders import Header
+from pipeline.sources import packagerepo
+from pipeline.sources.packagerepo import Place
+
+_CHECKS = (
+    "digests of header and payload",
+    "names, rpmlib() features and encodings that rpm 4.8 reads",
+    "all of the build, at one release, and all that the vendor has",
+    "files that two packages of a set have",
+    "requirements, conflicts and obsoletes inside the sets",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sets:
+    """Our packages and the vendor's, by their headers."""
+
+    ours: tuple[Header, ...]
+    vendor: tuple[Header, ...]
+
+    @property
+    def all(self) -> tuple[Header, ...]:
+        return (*self.ours, *self.vendor)
+
+
+def inputs(signed: SignedSet, build: BuildResult, *, context: JobContext) -> dict[str, str]:
+    """The hosts' repositories by their addresses: each release is looked at anew, whether they changed or not."""
+    return {"host repositories": " ".join(place.shown for place in _places(context).values()) or "none"}
+
+
+def run(signed: SignedSet, build: BuildResult, *, context: JobContext) -> GateReport:
+    """What was looked at, and nothing was wrong. Raises: GateError with the first of all problems; NetworkError."""
+    paths = [context.out_path / rpm.file.path for rpm in signed.all_rpms]
+    places = _places(context)
+    if context.settings.offline:
+        for place in places.values():
+            packagerepo.refuse_network(place)
+    broken = digests.broken(paths, log_path=context.log_path)
+    _refuse([*broken.values()], context)
+    sets = _Sets(ours=_read(signed.ours, context), vendor=_read(signed.vendor, context))
+    found = [*(problem for header in sets.all for problem in readable.problems(header)), *_of_sets(sets, build)]
+    external = requirements.external(sets.ours), requirements.external(sets.vendor)
+    if places:
+        found.extend(_unresolved(signed, places, context))
+    _refuse(found, context)
+    more = completeness.more_than_vendor(sets.ours, sets.vendor)
+    if more:
+        context.progress.note(f"beside the vendor's packages there is {completeness.listed(more)}")
+    return GateReport(
+        packages=len(paths),
+        checks=(*_CHECKS, *_told_besides(more, places)),
+        external=() if places else tuple(sorted({*external[0], *external[1]})),
+    )
+
+
+def _of_sets(sets: _Sets, build: BuildResult) -> Iterator[Problem]:
+    """What is wrong with the packages together."""
+    names = {header.name for header in sets.all if not header.is_source}
+    yield from completeness.all_of_build(sets.ours, (rpm.nevra for rpm in build.all_rpms))
+    yield from completeness.all_of_vendor(sets.ours, sets.vendor)
+    yield from completeness.unique(sets.all)
+    yield from completeness.one_epoch(sets.ours, sets.vendor)
+    for whose, headers in (("our", sets.ours), ("the vendor's", sets.vendor)):
+        yield from completeness.one_build(whose, headers)
+        yield from conflicts.over_files(headers)
+        yield from conflicts.by_word(headers)
+        yield from requirements.unmet(whose, headers, names)
+    yield from conflicts.by_obsoleting(sets.all)
+
+
+def _unresolved(signed: SignedSet, places: dict[str, Place], context: JobContext) -> list[Problem]:
+    rpms = [rpm for rpm in signed.all_rpms if rpm.arch != "src"]
+    context.scratch_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="gate-") as scratch:
+        return list(
+            closure.unresolved(
+                [context.out_path / rpm.file.path for rpm in rpms],
+                {name: place.url for name, place in places.items()},
+                Path(scratch),
+                arches=frozenset(rpm.arch for rpm in rpms),
+                timeout_seconds=context.settings.time_limits.download,
+                log_path=context.log_path,
+            )
+        )
+
+
+def _places(context: JobContext) -> dict[str, Place]:
+    """The repositories that hosts have, by a name for each; the vendor's own too, once others are configured."""
+    target, root_dir = context.target, context.settings.root_dir
+    if not target.host_repositories:
+        return {}
+    key = f"targets.{context.target_name}"
+    hosts = {f"host-{number}": packagerepo.place(written, root_dir, key=f"{key}.host_repositories")
+             for number, written in enumerate(target.host_repositories, start=1)}  # fmt: skip
+    if not target.vendor_packages:
+        return hosts
+    return {"vendor": packagerepo.place(target.vendor_packages, root_dir, key=f"{key}.vendor_packages"), **hosts}
+
+
+def _read(rpms: Sequence[Rpm], context: JobContext) -> tuple[Header, ...]:
+    """Raises: GateError for one without a header that can be read."""
+    try:
+        return tuple(rpmheaders.read_header(context.out_path / rpm.file.path) for rpm in rpms)
+    except BuildError as error:
+        raise refusal([Problem(reference=error.reference, message=error.message, mend=error.hint)]) from None
+
+
+def _told_besides(more: Sequence[str], places: dict[str, Place]) -> Iterator[str]:
+    if places:
+        yield f"requirements met by {', '.join(place.shown for place in places.values())}"
+    if more:
+        yield f"more than the vendor has: {', '.join(more)}"
+
+
+def _refuse(problems: Sequence[Problem], context: JobContext) -> None:
+    """Raises: GateError for the first, after all are in the log."""
+    if not problems:
+        return
+    context.log_path.parent.mkdir(parents=True, exist_ok=True)
+    with context.log_path.open("a", encoding="utf-8") as log:
+        log.write(told(problems))
+    error = refusal(problems)
+    error.log_path = context.log_path
+    raise error
