@@ -98,7 +98,7 @@ def _publish(
     with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="promote-") as scratch:
         staging = Staging(dir=Path(scratch) / "repo", revision=snapshot.next_revision(metadata.state), before=metadata)
         names = _stage(move, new, staging, log_path)
-        with keyring.opened(settings, progress) as key:
+        with keyring.opened(settings, progress, target_name=target_name) as key:
             staging.describe([rpm.href for rpm in new], everything, key)
         staging.finish(
             _entry(move, new, staging, settings),

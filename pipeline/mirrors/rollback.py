@@ -41,7 +41,7 @@ def run(
             staging = Staging(
                 dir=Path(scratch) / "repo", revision=snapshot.next_revision(metadata.state), before=metadata
             )
-            with keyring.opened(settings, progress) as key:
+            with keyring.opened(settings, progress, target_name=target_name) as key:
                 staging.describe_again(former, key)
             staging.finish(
                 _entry(staging, revision, settings),

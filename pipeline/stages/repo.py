@@ -112,7 +112,7 @@ def _stage_packages(new: Sequence[Placed], sets: Sets, staging_dir: Path, contex
 
 def _write(staging: Staging, content: _Content, sets: Sets, context: TargetContext) -> None:
     """The metadata, checked against what was meant and signed, and all that belongs to the snapshot."""
-    with keyring.opened(context.settings, context.progress) as key:
+    with keyring.opened(context.settings, context.progress, target_name=context.target_name) as key:
         staging.describe([each.published.href for each in content.new], content.everything, key)
     staging.finish(
         _entry(content, sets, staging, context),
