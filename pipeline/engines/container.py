@@ -55,6 +55,8 @@ _NOT_STARTED = re.compile(r"(^exec /|exec user process|exec container process).*
 class _ContainerWorkspace(Workspace):
     program: str
     image: str
+    as_root: bool = False
+    network: bool = False
 
     def inside(self, path: Path) -> str:
         if path == self.dir or self.dir in path.parents:
@@ -75,7 +77,8 @@ class _ContainerWorkspace(Workspace):
         capture: bool = False,
     ) -> CommandResult:
         name = f"{_CONTAINER_LABEL}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        _give_to_builder(self.dir)
+        if not self.as_root:
+            _give_to_builder(self.dir)
         try:
             return command.run(
                 plan_container(
@@ -87,6 +90,8 @@ class _ContainerWorkspace(Workspace):
                     read_only=self.read_only,
                     env=env or {},
                     cwd=self.inside(cwd or self.dir),
+                    as_root=self.as_root,
+                    network=self.network,
                 ),
                 timeout_seconds=timeout_seconds,
                 log_path=log_path,
@@ -103,11 +108,16 @@ class _ContainerWorkspace(Workspace):
 
 
 class ContainerEngine(Engine):
-    """Commands run in a container of `image`, as an ordinary user, without network."""
+    """Commands run in a container of `image`, as an ordinary user and without network, if nothing else is asked for.
 
-    def __init__(self, program: EngineName, image: str) -> None:
+    What root makes in a workspace may be out of the user's reach: it is removed by root, before the workspace ends.
+    """
+
+    def __init__(self, program: EngineName, image: str, *, as_root: bool = False, network: bool = False) -> None:
         self.name = program
         self.image = image
+        self._as_root = as_root
+        self._network = network
         self._reaped = False
 
     def identify(self) -> Image:
@@ -122,7 +132,14 @@ class ContainerEngine(Engine):
         if not self._reaped:
             _reap(self.name)
             self._reaped = True
-        return _ContainerWorkspace(dir=dir_path, read_only=read_only, program=self.name, image=self.image)
+        return _ContainerWorkspace(
+            dir=dir_path,
+            read_only=read_only,
+            program=self.name,
+            image=self.image,
+            as_root=self._as_root,
+            network=self._network,
+        )
 
 
 def plan_container(
@@ -135,6 +152,8 @@ def plan_container(
     read_only: Sequence[Path],
     env: Mapping[str, str],
     cwd: str,
+    as_root: bool = False,
+    network: bool = False,
 ) -> list[str]:
     """The engine's command line for `argv`; the same words serve podman and docker."""
     mounts = [f"type=bind,source={workspace_dir},target={_GUEST_DIR}"]
@@ -142,8 +161,9 @@ def plan_container(
     variables = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(_GUEST_DIR), **env}
     return [
         program, "run", "--rm", "--name", name, "--label", _CONTAINER_LABEL,
-        "--network", "none", "--hostname", HOST_NAME, "--pull", "never", "--security-opt", "label=disable",
-        *_user_arguments(program),
+        *([] if network else ["--network", "none"]),
+        "--hostname", HOST_NAME, "--pull", "never", "--security-opt", "label=disable",
+        *(["--user", "0:0"] if as_root else _user_arguments(program)),
         *(word for mount in mounts for word in ("--mount", mount)),
         *(word for key, value in variables.items() for word in ("--env", f"{key}={value}")),
         "--workdir", cwd, image, *argv,
