@@ -41,7 +41,7 @@ COMMANDS = {
     "promote": "A snapshot to another channel, without a build: -- --from MIRROR --to MIRROR.",
     "prune": "Snapshots and packages that nothing keeps; with --remove, remove them.",
     "reproduce": "The release built a second time elsewhere: is it the same.",
-    "verify": "Packages against their provenance: -- FILE.rpm ...",
+    "verify": "What hosts will do, by a real client; with -- FILE.rpm ..., packages against their provenance.",
     "compat": "The series on upstream's tags: does it apply, do its tests pass.",
     "refresh": "Rebase the series onto another tag of upstream's.",
     "doctor": "What this machine can do, and what mends what it cannot.",

@@ -27,6 +27,7 @@ _PROGRAMS = {
     "patch": ("rpmbuild applies patches with it", "patch", "patch"),
     "rpmlint": ("lint", "rpmlint", "rpmlint"),
     "rsync": ("publish", "rsync", "rsync"),
+    "dnf": ("verify, where no image has yum", "dnf", "dnf"),
     "git": ("fetch and patch", "git", "git"),
     "unshare": ("keeps builds on this host off the network", "util-linux", "util-linux"),
 }

@@ -84,7 +84,7 @@ class ReleaseError(PipelineError):
 
 
 class VerifyError(PipelineError):
-    """A package is not what its provenance says, or nothing says where it came from."""
+    """A package is not what its provenance says, or a client cannot go the way that hosts will."""
 
     exit_code = 16
 

@@ -117,6 +117,7 @@ class TimeLimits(_Section):
     image: Seconds = 3600
     download: Seconds = 1800
     publish: Seconds = 1800
+    verify: Seconds = 600
 
 
 class PackageSettings(_Section):

@@ -96,7 +96,7 @@ def prune(remove: bool, **flags: Any) -> None:
         from pipeline import lock
         from pipeline.mirrors import retention
 
-        found = []
+        found: list[Pruning] = []
         with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
             for target in _targets(settings, flags):
                 found.extend(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands that look at packages that are built: reproduce, verify."""
+"""The commands that look at what is built: reproduce, verify."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands.frame import ended, exit_with, main, print_json, with_flags
+from pipeline.commands.stages import perform
 
 if TYPE_CHECKING:
     from pipeline.progress import Progress
@@ -31,11 +32,16 @@ def reproduce(**flags: Any) -> None:
     exit_with(examine, flags)
 
 
-@main.command(help="Hold packages against the statements and SBOMs beside them, and their own digests.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.rpm...")
+@main.command(
+    help="Try the staged repository as hosts will: install, upgrade, downgrade, by a real client in a clean root."
+    " With FILEs, hold these against the statements and SBOMs beside them, and their own digests."
+)
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE.rpm...]")
 @with_flags
 def verify(paths: tuple[Path, ...], **flags: Any) -> None:
     def examine(settings: Settings, progress: Progress) -> int:
+        if not paths:
+            return perform("verify", settings, progress, flags)
         from pipeline.attestation import verify as room
 
         verdicts = room.examine(paths)

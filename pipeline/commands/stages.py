@@ -20,7 +20,7 @@ def _stage_command(name: str, help_text: str, last_stage: str) -> None:
     @main.command(name=name, help=help_text)
     @with_flags
     def command(**flags: Any) -> None:
-        exit_with(lambda settings, progress: _perform(last_stage, settings, progress, flags), flags)
+        exit_with(lambda settings, progress: perform(last_stage, settings, progress, flags), flags)
 
 
 for _name, _help, _last in (
@@ -49,10 +49,10 @@ for _name, _help, _last in (
 @with_flags
 def plan(**flags: Any) -> None:
     flags["dry_run"] = True
-    exit_with(lambda settings, progress: _perform("publish", settings, progress, flags), flags)
+    exit_with(lambda settings, progress: perform("publish", settings, progress, flags), flags)
 
 
-def _perform(last_stage: str, settings: Settings, progress: Progress, flags: dict[str, Any]) -> int:
+def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict[str, Any]) -> int:
     """Run or plan up to a stage; the exit code."""
     from pipeline import document, lock, summary
     from pipeline.run import Run, empty_scratch, new_attempt

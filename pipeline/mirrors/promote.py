@@ -57,7 +57,7 @@ def run(
         for place in places:
             mirror.refuse_demo(rpm.nevra, place)
     with lease.held(places[0], snapshot.publisher(), progress, log_path=log_path):
-        return _publish(move, places, settings, progress, log_path, dry_run=dry_run)
+        return _publish(move, places, settings, target_name, progress, log_path, dry_run=dry_run)
 
 
 def _read_move(settings: Settings, source: Destination, revision: int | None, log_path: Path) -> _Move:
@@ -80,6 +80,7 @@ def _publish(
     move: _Move,
     places: Sequence[Destination],
     settings: Settings,
+    target_name: str,
     progress: Progress,
     log_path: Path,
     *,

@@ -45,7 +45,7 @@ class Pruning:
 def run(
     settings: Settings, target_name: str, progress: Progress, *, remove: bool, log_path: Path
 ) -> tuple[Pruning, ...]:
-    """What was removed at each place of the channel, or without `remove` would be. Raises: PublishError, LockedError."""
+    """What was removed at each place, or without `remove` would be. Raises: PublishError, LockedError."""
     places = find_destinations(settings, target_name)
     if not remove:
         return tuple(_plan(settings, place, log_path) for place in places)
@@ -108,9 +108,10 @@ def _remove(plan: Pruning, place: Destination, log_path: Path) -> Pruning:
     """Packages first: a snapshot that is gone could not tell any more which were its own."""
     if plan.packages:
         place.remove([f"{rpm.href}{ending}" for rpm in plan.packages for ending in _BESIDE], log_path)
-    if plan.snapshots:
-        place.remove([layout.snapshot(each.entry.revision) for each in plan.snapshots], log_path)
-    return Pruning(place=plan.place, snapshots=plan.snapshots, packages=plan.packages, kept=plan.kept, removed=True)
+    revisions = [*(each.entry.revision for each in plan.snapshots), *plan.unfinished]
+    if revisions:
+        place.remove([layout.snapshot(revision) for revision in revisions], log_path)
+    return replace(plan, removed=True)
 
 
 def _seconds(each: Snapshot) -> float:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,12 +68,12 @@ class Client:
         ]  # fmt: skip
 
 
-def choose_client(engine: Engine, *, scratch_dir: Path, network: bool = False) -> Client:
+def choose_client(engine: Engine, *, network: bool = False) -> Client:
     """yum where the target's image has one, else the host's dnf.
 
     Raises: CommandMissing when there is neither; EngineError when the image cannot be run.
     """
-    found = _yum_in(engine, scratch_dir, network=network) if isinstance(engine, ContainerEngine) else None
+    found = _yum_in(engine, network=network) if isinstance(engine, ContainerEngine) else None
     if found:
         return found
     if not command.is_on_path("dnf"):
@@ -101,9 +102,9 @@ def _section(name: str, url: str, **options: object) -> str:
     return f"\n[{name}]\nname={name}\nbaseurl={url}\nenabled=1\n{lines}"
 
 
-def _yum_in(engine: ContainerEngine, scratch_dir: Path, *, network: bool) -> Client | None:
+def _yum_in(engine: ContainerEngine, *, network: bool) -> Client | None:
     rooted = ContainerEngine(engine.name, engine.image, as_root=True, network=network)
-    with rooted.workspace(scratch_dir) as workspace:
+    with rooted.workspace(Path(tempfile.gettempdir())) as workspace:
         try:
             told = workspace.run(["sh", "-c", "yum --version"], timeout_seconds=_QUICK_SECONDS, capture=True).stdout
         except CommandFailed:

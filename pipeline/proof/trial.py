@@ -43,7 +43,11 @@ class Trial:
 
     @property
     def needs_network(self) -> bool:
-        return any("://" in place and not place.startswith("file://") for place in self.host_repositories)
+        return any(map(is_remote, self.host_repositories))
+
+
+def is_remote(place: str) -> bool:
+    return "://" in place and not place.startswith("file://")
 
 
 def for_hosts(rpms: Iterable[PublishedRpm]) -> Packages:
