@@ -5,14 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from pipeline import files
 from pipeline.context import TargetContext
 from pipeline.errors import PublishError
-from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors import published
 from pipeline.model import PublishedRpm, Rpm
-from pipeline.signing import packages
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +33,7 @@ class Finder:
         there = self.there.get(rpm.nevra)
         if there is None:
             return Placed(rpm=rpm, published=_published(rpm), is_new=True)
-        if there.sha256 != rpm.file.sha256 and not self._is_same_content(rpm, there):
+        if not published.is_same_content(self.context.out_path / rpm.file.path, there, self.context):
             raise PublishError(
                 "nevra-taken",
                 f"{rpm.nevra} is published already with other contents"
@@ -45,27 +42,6 @@ class Finder:
                 " or by raising release_floor in pipeline.toml",
             )
         return Placed(rpm=rpm, published=there, is_new=False)
-
-    def _is_same_content(self, rpm: Rpm, there: PublishedRpm) -> bool:
-        """Whether the two differ in their signatures alone: one build signed twice is one package."""
-        ours = packages.content_digest(self.context.out_path / rpm.file.path)
-        return packages.content_digest(self._fetched(there)) == ours
-
-    def _fetched(self, there: PublishedRpm) -> Path:
-        """The published file, as its metadata has it. Raises: PublishError."""
-        place = find_destination(self.context.settings, self.context.target_name)
-        path = Path(place.address) / there.href
-        if not place.is_local:
-            folder = self.context.scratch_dir / f"published-{self.context.target_name}"
-            path = folder / Path(there.href).name
-            place.fetch([there.href], folder, self.context.log_path)
-        if not path.is_file() or files.sha256_of(path) != there.sha256:
-            raise PublishError(
-                "mirror-differs",
-                f"{there.href} on the mirror {place.address} is not what its metadata says",
-                hint="put the published file back as it was: hosts cannot install it either",
-            )
-        return path
 
 
 def refuse_shared_places(rpms: Iterable[PublishedRpm]) -> None:

@@ -12,10 +12,8 @@ from typing import Any
 from pipeline import changetext, files, guard, release, rpmdiff, rpmheaders
 from pipeline.allocation.book import Book
 from pipeline.context import JobContext
-from pipeline.errors import PublishError
 from pipeline.inputs import digest
-from pipeline.mirrors import mirror
-from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors import mirror, published
 from pipeline.model import BuildResult, Changes, PublishedRpm
 from pipeline.rpmdiff import BuildDiff
 from pipeline.rpmheaders import Header
@@ -43,7 +41,7 @@ def inputs(build: BuildResult, baseline: BuildResult, *, context: JobContext) ->
 def run(build: BuildResult, baseline: BuildResult, *, context: JobContext) -> Changes:
     """The differences, as `changes.json` and `changes.md` in `releases/N/`. Raises: BuildError."""
     last = _last(build, context)
-    last_paths = last.paths or _fetched(last, context) if last else ()
+    last_paths = last.paths or published.fetch(last.published, context) if last else ()
     ours = [context.out_path / rpm.file.path for rpm in build.all_rpms]
     vendors = [context.out_path / rpm.file.path for rpm in baseline.all_rpms]
     diffs = {"vendor": _compare(vendors, ours)}
@@ -67,12 +65,12 @@ def _last(build: BuildResult, context: JobContext) -> _Last | None:
     number = release.number_in(build.srpm.evr.release) or 0
     is_demo = _is_demo(build.srpm.evr.release)
     state = mirror.read_state(context.settings, context.target_name, log_path=context.log_path)
-    published: dict[int, list[PublishedRpm]] = {}
+    there: dict[int, list[PublishedRpm]] = {}
     for rpm in guard.rivals(state.packages, context.job.package):
-        published.setdefault(release.number_in(rpm.evr.release) or 0, []).append(rpm)
-    below = [each for each, rpms in published.items() if 0 < each < number and is_demo == mirror.is_demo(rpms[0])]
+        there.setdefault(release.number_in(rpm.evr.release) or 0, []).append(rpm)
+    below = [each for each, rpms in there.items() if 0 < each < number and is_demo == mirror.is_demo(rpms[0])]
     if below:
-        return _published(max(below), published[max(below)], context)
+        return _published(max(below), there[max(below)], context)
     for lower in reversed([each for each in Book(dir=_releases_dir(context)).numbers() if each < number]):
         found = _complete(lower, context)
         if found and is_demo == _is_demo(str(found.paths[0].name)):
@@ -83,29 +81,10 @@ def _last(build: BuildResult, context: JobContext) -> _Last | None:
 def _published(number: int, rpms: Sequence[PublishedRpm], context: JobContext) -> _Last:
     """A release on the mirror, with the paths of its packages if all of them lie here too."""
     digests = {Path(rpm.href).name: rpm.sha256 for rpm in rpms}
-    folders = ["SRPMS" if rpm.arch == "src" else f"RPMS/{rpm.arch}" for rpm in rpms]
-    paths = [context.home_dir / folder / Path(rpm.href).name for folder, rpm in zip(folders, rpms, strict=True)]
+    signed_dir = context.home_dir / "signed"
+    paths = [signed_dir / ("SRPMS" if rpm.arch == "src" else rpm.arch) / Path(rpm.href).name for rpm in rpms]
     here = all(path.is_file() and files.sha256_of(path) == digests[path.name] for path in paths)
     return _Last(number=number, paths=tuple(paths) if here else (), digests=digests, published=tuple(rpms))
-
-
-def _fetched(last: _Last, context: JobContext) -> tuple[Path, ...]:
-    """The packages of a release from the mirror. Raises: PublishError."""
-    destination = find_destination(context.settings, context.target_name)
-    if destination.is_local:
-        paths = tuple(Path(destination.address) / rpm.href for rpm in last.published)
-    else:
-        folder = context.scratch_dir / f"published-{context.job.target}-{last.number}"
-        destination.fetch([rpm.href for rpm in last.published], folder, context.log_path)
-        paths = tuple(folder / Path(rpm.href).name for rpm in last.published)
-    for path in paths:
-        if not path.is_file() or files.sha256_of(path) != last.digests[path.name]:
-            raise PublishError(
-                "mirror-differs",
-                f"{path.name} on the mirror {destination.address} is not what its metadata says",
-                hint="put the published file back as it was: hosts cannot install it either",
-            )
-    return paths
 
 
 def _complete(number: int, context: JobContext) -> _Last | None:

@@ -124,6 +124,7 @@ def _write(staging: Staging, content: _Content, sets: Sets, context: TargetConte
 
 
 def _entry(content: _Content, sets: Sets, staging: Staging, context: TargetContext) -> LogEntry:
+    new = {each.rpm for each in content.new}
     sources = {each.published for each in content.new if each.published.arch == "src"}
     return LogEntry(
         revision=staging.revision,
@@ -137,7 +138,9 @@ def _entry(content: _Content, sets: Sets, staging: Staging, context: TargetConte
             for file in signed.sidecars
             if file.path.name.endswith(".src.rpm.intoto.json")
         ),
-        detail="; ".join(sorted({f"the vendor's: {signed.vendor_origin}" for signed in sets if signed.vendor})),
+        detail="; ".join(
+            sorted({f"the vendor's: {signed.vendor_origin}" for signed in sets if new & {*signed.vendor}})
+        ),
         commit=checkout.read(context.settings.root_dir).commit,
         who=snapshot.publisher(),
     )

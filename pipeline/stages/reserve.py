@@ -8,7 +8,7 @@ bytes that everybody else has under its name.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -20,9 +20,9 @@ from pipeline.errors import NetworkError, ReleaseError
 from pipeline.gitenv import located
 from pipeline.inputs import difference, digest
 from pipeline.ledger import Ledger
-from pipeline.mirrors import mirror
+from pipeline.mirrors import mirror, published
 from pipeline.mirrors.destination import find_destination
-from pipeline.model import BuildResult, Evr, Image, MirrorState, PatchedTree, Reservation, Srpm
+from pipeline.model import BuildResult, Evr, Image, MirrorState, PatchedTree, PublishedRpm, Reservation, SignedSet, Srpm
 from pipeline.sources.address import redacted
 from pipeline.spectext import read_spec
 
@@ -102,7 +102,7 @@ def foresee(srpm: Srpm, tree: PatchedTree | None, image: Image | None, *, contex
     Raises: as `run`.
     """
     state, book, there = _mirror_state(context), book_of(context), tags_of(srpm, context).read()
-    published = {rpm.evr for rpm in guard.rivals(state.packages, context.job.package)}
+    on_mirror = {rpm.evr for rpm in guard.rivals(state.packages, context.job.package)}
     given_out = {each.number: each.evr for each in (*there.reservations, *book.reservations())}
     same = None
     if tree is not None and image is not None:
@@ -112,7 +112,7 @@ def foresee(srpm: Srpm, tree: PatchedTree | None, image: Image | None, *, contex
     guard.refuse(next_evr, guard.rivals(state.packages, context.job.package, but=next_evr))
     return Foreseen(
         next=next_evr,
-        unpublished=tuple(evr for _, evr in sorted(given_out.items()) if evr not in published),
+        unpublished=tuple(evr for _, evr in sorted(given_out.items()) if evr not in on_mirror),
     )
 
 
@@ -192,13 +192,27 @@ def _obstacle(reservation: Reservation, state: MirrorState, context: JobContext)
     higher = max(_numbers_on(state, context), default=0)
     if higher > reservation.number:
         return f"{higher} is published"
-    # By the record of the build, not by its files: one that somebody edited is built again, under its number.
-    built = Ledger(context.home_dir, context.out_path).last("build", BuildResult)
-    ours = {rpm.nevra: rpm.file.sha256 for rpm in built.all_rpms} if built else {}
     there = [rpm for rpm in state.packages if rpm.evr == reservation.evr]
-    if any(ours.get(rpm.nevra, rpm.sha256) != rpm.sha256 for rpm in there):
+    if there and not _is_what_we_made(there, context):
         return f"{reservation.number} is published with other contents"
     return ""
+
+
+def _is_what_we_made(there: Sequence[PublishedRpm], context: JobContext) -> bool:
+    """Whether the published packages are those that were built here, perhaps signed elsewhere.
+
+    By the records, not by the files: one that somebody edited is built again, under its number.
+    """
+    ledger = Ledger(context.home_dir, context.out_path)
+    signed, built = ledger.last("sign", SignedSet), ledger.last("build", BuildResult)
+    copies = {(rpm.nevra, rpm.file.sha256) for rpm in signed.ours} if signed else set()
+    ours = {rpm.nevra: rpm for rpm in built.all_rpms} if built else {}
+    return all(
+        (rpm.nevra, rpm.sha256) in copies
+        or rpm.nevra not in ours
+        or published.is_same_content(context.out_path / ours[rpm.nevra].file.path, rpm, context)
+        for rpm in there
+    )
 
 
 def _known(book: Book, there: Taken) -> list[Reservation]:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pipeline.context import TargetContext
 from pipeline.errors import VerifyError
-from pipeline.mirrors import layout
-from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors import layout, published
 from pipeline.model import ProofReport, Repository
 from pipeline.proof import proof
 from pipeline.proof.client import choose_client
@@ -57,16 +56,13 @@ def gather(repository: Repository, folder: Path, context: TargetContext) -> Tria
             hint="name the key in pipeline.toml under [signing], or make one with `.venv/bin/nox -s key`",
         )
     sets = [for_hosts(each) for each in (repository.vendor, repository.ours, repository.previous)]
-    place = find_destination(context.settings, context.target_name)
-    for rpm in (rpm for each in sets for rpm in each):
+    everything = [rpm for each in sets for rpm in each]
+    there = [rpm for rpm in everything if not (staged_dir / rpm.href).exists()]
+    paths = dict(zip(there, published.fetch(there, context), strict=True))
+    for rpm in everything:
         path = folder / rpm.href
         path.parent.mkdir(parents=True, exist_ok=True)
-        if (staged_dir / rpm.href).exists():
-            path.symlink_to((staged_dir / rpm.href).absolute())
-        elif place.is_local:
-            path.symlink_to((Path(place.address) / rpm.href).absolute())
-        else:
-            place.fetch([rpm.href], path.parent, context.log_path)
+        path.symlink_to(paths.get(rpm, staged_dir / rpm.href).absolute())
     return Trial(
         repository_dir=folder,
         vendor=sets[0],

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Packages as they lie on the mirror, at hand and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline import files
+from pipeline.context import TargetContext
+from pipeline.errors import PublishError
+from pipeline.mirrors.destination import find_destination
+from pipeline.model import PublishedRpm
+from pipeline.signing import packages
+
+
+def fetch(rpms: Sequence[PublishedRpm], context: TargetContext) -> tuple[Path, ...]:
+    """Where each package can be read: on a local mirror in its place, else as a copy. Raises: PublishError."""
+    place = find_destination(context.settings, context.target_name)
+    folder = Path(place.address)
+    if not place.is_local:
+        folder = context.scratch_dir / f"published-{context.target_name}"
+        for parent in sorted({rpm.href.rpartition("/")[0] for rpm in rpms}):
+            hrefs = [rpm.href for rpm in rpms if rpm.href.rpartition("/")[0] == parent]
+            place.fetch(hrefs, folder / parent, context.log_path)
+    for rpm in rpms:
+        if not (folder / rpm.href).is_file() or files.sha256_of(folder / rpm.href) != rpm.sha256:
+            raise PublishError(
+                "mirror-differs",
+                f"{rpm.href} on the mirror {place.address} is not what its metadata says",
+                hint="put the published file back as it was: hosts cannot install it either",
+            )
+    return tuple(folder / rpm.href for rpm in rpms)
+
+
+def is_same_content(path: Path, there: PublishedRpm, context: TargetContext) -> bool:
+    """Whether a package here and a published one differ in their signatures alone; one that is gone is not the same.
+
+    Raises: PublishError, SigningError.
+    """
+    if not path.is_file():
+        return False
+    if files.sha256_of(path) == there.sha256:
+        return True
+    (published,) = fetch([there], context)
+    return packages.content_digest(path) == packages.content_digest(published)
