@@ -19,10 +19,11 @@ import pytest
 from pipeline import files
 from pipeline.context import TargetContext
 from pipeline.engines.host import HostEngine
-from pipeline.model import BuildResult, Publication, Repository
+from pipeline.model import BuildResult, Publication, PublicKey, Repository, SignedSet
 from pipeline.progress import Progress
 from pipeline.rpmbuild import read_rpm
 from pipeline.settings import read_settings
+from pipeline.signing import home, keyring, packages
 from pipeline.stages import publish, repo
 from tests.integration.checkout import checkout, released
 
@@ -53,9 +54,53 @@ head -c {size_bytes} /dev/urandom > %{{buildroot}}/usr/share/{name}/bulk
 PackageMaker = Callable[..., tuple[Path, ...]]
 
 
+@dataclass(frozen=True)
+class SigningKey:
+    """A key that signs in all tests: its secret and its public half, armored."""
+
+    secret_path: Path
+    public_path: Path
+    fingerprint: str
+
+    def sign(self, *paths: Path) -> None:
+        """Sign packages in place."""
+        given = read_settings(ROOT_DIR, environ={})
+        signing = given.signing.model_copy(update={"key_file": str(self.secret_path)})
+        settings = given.model_copy(update={"signing": signing})
+        with keyring.opened(settings, Progress(quiet=True), target_name="el6") as key:
+            packages.sign(paths, key)
+
+
 @pytest.fixture(scope="session")
-def make_packages(tmp_path_factory: pytest.TempPathFactory) -> PackageMaker:
-    """A function that has rpmbuild make a package once, and returns its source and binary RPM."""
+def signing_key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    folder = tmp_path_factory.mktemp("key")
+    with home.private() as homedir:
+        gpg = [
+            "gpg",
+            "--homedir",
+            str(homedir),
+            "--batch",
+            "--quiet",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "",
+        ]
+        subprocess.run([*gpg, "--quick-generate-key", "Tests <tests@example.org>", "rsa3072", "sign", "1y"], check=True,
+                       capture_output=True)  # fmt: skip
+        for name, word in (("secret", "--export-secret-keys"), ("public", "--export")):
+            done = subprocess.run([*gpg, "--armor", word], check=True, capture_output=True)
+            (folder / f"{name}.asc").write_bytes(done.stdout)
+        (folder / "secret.asc").chmod(0o600)
+        listed = subprocess.run([*gpg, "--with-colons", "--list-keys"], check=True, capture_output=True, text=True)
+        subprocess.run(["gpgconf", "--homedir", str(homedir), "--kill", "all"], check=True, capture_output=True)
+    fingerprint = next(line.split(":")[9] for line in listed.stdout.splitlines() if line.startswith("fpr:"))
+    return SigningKey(folder / "secret.asc", folder / "public.asc", fingerprint)
+
+
+@pytest.fixture(scope="session")
+def make_packages(tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey) -> PackageMaker:
+    """A function that has rpmbuild make a package once, signed, and returns its source and binary RPM."""
     made: dict[tuple[object, ...], tuple[Path, ...]] = {}
 
     def make(name: str, release: str, *, text: str = "a", size_bytes: int = 10, epoch: str = "") -> tuple[Path, ...]:
@@ -68,6 +113,7 @@ def make_packages(tmp_path_factory: pytest.TempPathFactory) -> PackageMaker:
             macros = {"_topdir": topdir, "_binary_payload": "w1.gzdio", "_source_payload": "w1.gzdio"}
             defines = [word for macro, value in macros.items() for word in ("--define", f"{macro} {value}")]
             subprocess.run(["rpmbuild", "-ba", "--quiet", *defines, str(spec)], check=True, capture_output=True)
+            signing_key.sign(*topdir.glob("*RPMS/**/*.rpm"))
             made[key] = (*sorted(topdir.glob("SRPMS/*.rpm")), *sorted(topdir.glob("RPMS/*/*.rpm")))
         return made[key]
 
@@ -81,6 +127,7 @@ class Project:
     root_dir: Path
     out_path: Path
     make_packages: PackageMaker
+    key: SigningKey
 
     def context(
         self, mirror: str, target: str = "el6", *, ssh_command: str = "", offline: bool = False
@@ -112,17 +159,28 @@ class Project:
         files.write_whole(spec, "Name: small\n")
         return BuildResult(srpm=records[0], rpms=tuple(records[1:]), spec=files.file_record(spec, self.out_path))
 
+    def signed(self, *builds: BuildResult) -> tuple[SignedSet, ...]:
+        """What the stage `sign` would make of builds; their packages are signed already."""
+        key_path = self.out_path / "keys" / "key.asc"
+        files.copy_whole(self.key.public_path, key_path)
+        key = PublicKey(fingerprint=self.key.fingerprint, file=files.file_record(key_path, self.out_path))
+        return tuple(SignedSet(ours=build.all_rpms, vendor=(), vendor_origin="", keys=(key,)) for build in builds)
+
+    def stage(self, context: TargetContext, *builds: BuildResult) -> Repository:
+        return repo.run(self.signed(*builds), context=context)
+
     def publish(self, context: TargetContext, *builds: BuildResult) -> tuple[Repository, Publication]:
-        repository = repo.run(builds, context=context)
+        repository = self.stage(context, *builds)
         return repository, publish.run(repository, context=context)
 
 
 @pytest.fixture
-def project(tmp_path: Path, make_packages: PackageMaker) -> Project:
+def project(tmp_path: Path, make_packages: PackageMaker, signing_key: SigningKey) -> Project:
     root_dir = tmp_path / "checkout"
     root_dir.mkdir()
-    shutil.copy(ROOT_DIR / "pipeline.toml", root_dir)
-    return Project(root_dir, tmp_path / "out dir é", make_packages)
+    text = (ROOT_DIR / "pipeline.toml").read_text()
+    (root_dir / "pipeline.toml").write_text(f'{text}\n[signing]\nkey_file = "{signing_key.secret_path}"\n')
+    return Project(root_dir, tmp_path / "out dir é", make_packages, signing_key)
 
 
 def free_port() -> int:

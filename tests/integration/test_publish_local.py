@@ -122,14 +122,14 @@ def test_the_next_release_keeps_the_former_and_raises_the_revision(project: Proj
 def test_own_publish_is_no_reason_to_run_again_but_an_emptied_mirror_is(project: Project) -> None:
     context = project.context("local")
     build = project.build()
-    before = repo.inputs((build,), context=context)
+    before = repo.inputs(project.signed(build), context=context)
     repository, first = project.publish(context, build)
-    assert repo.inputs((build,), context=context) == before
+    assert repo.inputs(project.signed(build), context=context) == before
     kept = publish.inputs(repository, context=context)
     assert publish.inputs(repository, context=context) == kept
 
     shutil.rmtree(project.out_path / "mirror")
-    assert repo.inputs((build,), context=context) == before
+    assert repo.inputs(project.signed(build), context=context) == before
     assert publish.inputs(repository, context=context) != kept
     again = publish.run(repository, context=context)
     assert again.changed
@@ -150,13 +150,13 @@ def test_what_is_there_already_is_not_published_again(project: Project, tmp_path
 def test_another_publisher_is_a_readable_reason_and_nothing_is_lost(project: Project, tmp_path: Path) -> None:
     context = project.context("local")
     ours, theirs = project.build("small"), project.build("other")
-    before = repo.inputs((ours,), context=context)
-    repository = repo.run((ours,), context=context)
+    before = repo.inputs(project.signed(ours), context=context)
+    repository = project.stage(context, ours)
     project.publish(_elsewhere(project), theirs)
 
     with pytest.raises(PublishError, match="changed since the repository was made: other-1.0-1.src was added"):
         publish.run(repository, context=context)
-    after = repo.inputs((ours,), context=context)
+    after = repo.inputs(project.signed(ours), context=context)
     assert before["other packages on the mirror"] == "none"
     assert after["other packages on the mirror"].startswith("2 (")
     project.publish(context, ours)
@@ -169,7 +169,7 @@ def test_a_switch_by_another_during_our_upload_is_seen(
 ) -> None:
     context = project.context("local")
     ours, theirs = project.build("small"), project.build("other")
-    repository = repo.run((ours,), context=context)
+    repository = project.stage(context, ours)
     real_send = publish.Destination.send
 
     def slow_send(self: publish.Destination, *given: object, **named: object) -> None:
@@ -189,8 +189,8 @@ def test_a_mirror_that_went_past_our_revision_heals_by_a_rerun(project: Project)
     context = project.context("local")
     old, build = project.build("vendor"), project.build()
     project.publish(context, old)
-    before = repo.inputs((build,), context=context)
-    repository = repo.run((build,), context=context)
+    before = repo.inputs(project.signed(build), context=context)
+    repository = project.stage(context, build)
     repomd = project.out_path / "mirror" / "el6" / "repodata" / "repomd.xml"
     text = repomd.read_text()
     revision = text.partition("<revision>")[2].partition("<")[0]
@@ -198,7 +198,7 @@ def test_a_mirror_that_went_past_our_revision_heals_by_a_rerun(project: Project)
 
     with pytest.raises(PublishError, match=f"it is at revision {repository.revision + 1000} already"):
         publish.run(repository, context=context)
-    assert repo.inputs((build,), context=context) != before
+    assert repo.inputs(project.signed(build), context=context) != before
     _, publication = project.publish(context, build)
     assert publication.revision > repository.revision + 1000
 
@@ -208,7 +208,7 @@ def test_same_name_with_other_bytes_is_refused(project: Project) -> None:
     project.publish(context, project.build(text="one"))
     before = (project.out_path / "mirror" / "el6" / "repodata" / "repomd.xml").read_bytes()
     with pytest.raises(PublishError, match="small-1.0-1.src is published already with other contents") as raised:
-        repo.run((project.build(text="two"),), context=context)
+        project.stage(context, project.build(text="two"))
     assert "bump the release" in raised.value.hint
     assert (project.out_path / "mirror" / "el6" / "repodata" / "repomd.xml").read_bytes() == before
 
@@ -217,7 +217,7 @@ def test_same_file_name_with_another_epoch_is_refused(project: Project) -> None:
     context = project.context("local")
     project.publish(context, project.build())
     with pytest.raises(PublishError, match=r"would both be SRPMS/small-1.0-1.src.rpm"):
-        repo.run((project.build(epoch="1"),), context=context)
+        project.stage(context, project.build(epoch="1"))
 
 
 def test_two_targets_share_a_mirror(project: Project, tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_file_where_the_mirror_should_be(project: Project, tmp_path: Path) -> 
 def test_rsync_killed_then_a_rerun_heals(project: Project, rsync_shim: RsyncShim, number: int, when: str) -> None:
     context = project.context("local")
     project.publish(context, project.build())
-    repository = repo.run((project.build(release="2", size_bytes=200_000),), context=context)
+    repository = project.stage(context, project.build(release="2", size_bytes=200_000))
     rsync_shim.at_call(number, "kill -9 $$" if when == "before" else '$REAL "$@"; kill -9 $$')
     with pytest.raises(PublishError, match="rsync was killed") as raised:
         publish.run(repository, context=context)
@@ -324,7 +324,7 @@ def test_what_arrives_damaged_is_not_switched_to(project: Project, rsync_shim: R
 
 def test_missing_rsync(project: Project) -> None:
     context = project.context("local")
-    repository = repo.run((project.build(),), context=context)
+    repository = project.stage(context, project.build())
     with plumbum.local.env(PATH="/nonexistent"), pytest.raises(CommandMissing, match="rsync is not on PATH"):
         publish.run(repository, context=context)
 
@@ -350,9 +350,9 @@ def test_the_same_revision_gives_the_same_bytes(
     project.publish(context, project.build("vendor"))
     build = project.build()
     monkeypatch.setattr(repo.time, "time", lambda: 2_000_000_000.0)
-    first = repo.run((build,), context=context)
+    first = project.stage(context, build)
     monkeypatch.setattr(repo.time, "time", lambda: 2_000_000_000.9)
-    assert repo.run((build,), context=context) == first
+    assert project.stage(context, build) == first
     assert (project.out_path / first.repomd.path).read_text().count("<timestamp>2000000000<") == 3
 
 
@@ -377,7 +377,7 @@ def test_a_mirror_without_filelists_is_told(project: Project) -> None:
     repomd = project.out_path / "mirror" / "el6" / "repodata" / "repomd.xml"
     repomd.write_text(repomd.read_text().replace('type="filelists"', 'type="lists"'))
     with pytest.raises(PublishError, match="names no filelists"):
-        repo.run((project.build(release="2"),), context=context)
+        project.stage(context, project.build(release="2"))
 
 
 def test_a_disk_that_is_full_here_at_any_step(project: Project, small_disk: Path) -> None:
@@ -392,7 +392,7 @@ def test_a_disk_that_is_full_here_at_any_step(project: Project, small_disk: Path
         shutil.rmtree(context.home_dir / "repo", ignore_errors=True)
         free_bytes = os.statvfs(small_disk).f_bavail * 4096
         filler.write_bytes(b"x" * max(0, free_bytes - free_pages * 4096))
-        chain = Chain("el6", context, TARGET_STAGES[:1], build=(build,))
+        chain = Chain("el6", context, TARGET_STAGES[:1], sign=project.signed(build))
         chain.run()
         assert chain.error is None or isinstance(chain.error, PublishError)
         ends.add("whole" if chain.error is None else chain.error.reference)
@@ -409,7 +409,7 @@ def test_a_package_that_was_cut_is_told(project: Project) -> None:
     path = project.out_path / build.rpms[0].file.path
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(PublishError, match=r"small-1.0-1.noarch"):
-        repo.run((build,), context=context)
+        project.stage(context, build)
     assert not (context.home_dir / "repo").exists()
 
 

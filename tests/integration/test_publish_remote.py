@@ -56,12 +56,12 @@ def test_publish_read_back_and_publish_more(project: Project, remote: Remote) ->
     context = remote.context
     assert mirror.read_state(context.settings, "el6").packages == ()
     first_build, second_build = project.build(), project.build(release="2")
-    before = repo.inputs((first_build,), context=context)
+    before = repo.inputs(project.signed(first_build), context=context)
     repository, publication = project.publish(context, first_build)
     assert publication.changed
     assert (remote.dir / "repodata" / "repomd.xml").stat().st_mode & 0o777 == 0o644
     assert remote.dir.stat().st_mode & 0o777 == 0o755
-    assert repo.inputs((first_build,), context=context) == before
+    assert repo.inputs(project.signed(first_build), context=context) == before
     assert publish.inputs(repository, context=context)["what stands on the mirror"].startswith(
         f"revision {repository.revision} ("
     )
@@ -95,7 +95,7 @@ def test_only_what_is_new_is_sent(project: Project, remote: Remote) -> None:
 def test_rsync_that_dies_half_way_then_a_rerun(project: Project, remote: Remote, rsync_shim: RsyncShim) -> None:
     context = remote.context
     _, first = project.publish(context, project.build())
-    repository = repo.run((project.build(release="2", size_bytes=4_000_000),), context=context)
+    repository = project.stage(context, project.build(release="2", size_bytes=4_000_000))
     before = mirror.read_state(context.settings, "el6")
     # Calls of a publish: read repomd.xml and primary.xml, send.
     rsync_shim.at_call(2, '$REAL --bwlimit=2000 "$@" & sleep 0.7; kill -9 $!; wait $!; exit 12')
@@ -113,9 +113,9 @@ def test_rsync_that_dies_half_way_then_a_rerun(project: Project, remote: Remote,
 def test_demo_stays_here(project: Project, remote: Remote) -> None:
     build = project.build(release="1.demo.ours.904")
     with pytest.raises(PublishError, match=r"small-1.0-1.demo.ours.904.src is made from the demo") as raised:
-        repo.inputs((build,), context=remote.context)
+        repo.inputs(project.signed(build), context=remote.context)
     assert raised.value.exit_code == 31
-    repository = repo.run((build,), context=remote.context)
+    repository = project.stage(remote.context, build)
     assert repository.demo
     with pytest.raises(PublishError, match="is not a directory of this machine"):
         publish.run(repository, context=remote.context)
