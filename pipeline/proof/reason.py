@@ -11,23 +11,38 @@ from pipeline.model import PublishedRpm
 _SHOWN_LINES = 3
 # What explains more than the line that begins with "Error". Source: dnf 4.14, yum 3.2.29, rpm 4.18 and 4.8.
 _TELLING = re.compile(
-    r"nothing provides|conflicts (between|with)|is not signed|Public key for|does not verify|signature|checksum"
-    r"|No space left|more space|at least .* needed|Requires: |requires .*, but none|cannot install|No more mirrors",
-    re.IGNORECASE,
+    r"nothing provides|conflicts (between|with)|is not signed|[Pp]ublic key|keys listed|does not verify|GPG signature"
+    r"|checksum|Problem opening|No space left|disk is full|more space|Requires: |requires .*, but none"
+    r"|Failing package|cannot install|No more mirrors|^No package |No match for"
 )
-_NOISE = re.compile(r"^\$ |^warning: |^\(try to add|^You could try|^\[Errno 2\] .*logfile| does not exist - using root")
+_NOISE = re.compile(r"^\$ |^warning: |^\(try to add|^You could try| does not exist - using root|^From +:|^Userid +:")
 _HEADS = ("error", "problem")
-_BULLET = re.compile(r"^(- |\* |Problem( \d+)?: )")
+_BULLET = re.compile(r"^(- |\* |Problem( \d+)?: |Error: )")
+_FREE_SPACE = "free space where out/ lies, or work elsewhere with --out DIR, then run the same again"
+# The first whose word is in the reason.
 _MENDS = (
-    ("space", "free space where out/ lies, or work elsewhere with --out DIR, then run the same again"),
-    ("signature", "sign packages and repodata with the key that hosts have, and publish both together"),
-    ("Public key", "sign it with the key that hosts have, or give hosts the key that signed it"),
+    ("No space left", _FREE_SPACE),
+    ("more space", _FREE_SPACE),
+    ("disk is full", _FREE_SPACE),
+    ("GPG signature", "sign repomd.xml anew with the key that hosts have, and publish it with its signature"),
+    ("public key", "sign it with the key that hosts have, or give hosts the key that signed it"),
+    ("keys listed", "sign it with the key that hosts have, or give hosts the key that signed it"),
     ("not signed", "sign it with the key that hosts have"),
+    ("Problem opening", "the package was changed or cut short after it was built: build and sign it again"),
     ("does not verify", "the package was changed or cut short after it was built: build and sign it again"),
+    ("GPG check", "sign it with the key that hosts have, or give hosts the key that signed it"),
     ("checksum", "a file was changed after the repodata was made: make the repodata again from what was built"),
-    ("conflicts", "two packages may not have one file with other contents: leave it to one of them in the spec"),
+    (
+        "conflicts between",
+        "two packages may not have one file with other contents: leave it to one of them in the spec",
+    ),
+    ("conflicts with", "hosts have both packages: correct Conflicts in the spec, or let one obsolete the other"),
+    ("stays installed", "build every package of the vendor's set, or let one of ours obsolete it"),
+    ("rpm's order is", "hosts go by rpm's order alone: give our release one that is higher than the vendor's"),
     ("nothing provides", "the set lacks what it requires: build the subpackage, or correct Requires in the spec"),
-    ("No match", "the set does not have that package: publish all of it together"),
+    ("but none", "build every package of the vendor's set, or correct Requires in the spec"),
+    ("No package", "the metadata does not name it: make the repodata of all that is published"),
+    ("differs from its package", "two packages have the file, or a file is made in another way than it is packaged"),
 )
 _OTHERWISE = "the log has all that the client said"
 
@@ -52,4 +67,5 @@ def package_in(text: str, rpms: Iterable[PublishedRpm]) -> str:
 
 def mend(text: str) -> str:
     """What to do about a reason."""
-    return next((hint for word, hint in _MENDS if word.lower() in text.lower()), _OTHERWISE)
+    lowered = text.lower()
+    return next((hint for word, hint in _MENDS if word.lower() in lowered), _OTHERWISE)
