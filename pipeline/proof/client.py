@@ -13,7 +13,7 @@ from pipeline import command
 from pipeline.engines.base import Engine
 from pipeline.engines.container import ContainerEngine
 from pipeline.engines.hostroot import RootEngine
-from pipeline.errors import CommandFailed, CommandMissing
+from pipeline.errors import CommandMissing
 
 _QUICK_SECONDS = 60
 _NOWHERE = "/nonexistent"
@@ -105,11 +105,11 @@ def _section(name: str, url: str, **options: object) -> str:
 def _yum_in(engine: ContainerEngine, *, network: bool) -> Client | None:
     rooted = ContainerEngine(engine.name, engine.image, as_root=True, network=network)
     with rooted.workspace(Path(tempfile.gettempdir())) as workspace:
-        try:
-            told = workspace.run(["sh", "-c", "yum --version"], timeout_seconds=_QUICK_SECONDS, capture=True).stdout
-        except CommandFailed:
-            return None
+        argv = ["sh", "-c", "yum --version || :"]  # a program that is not there looks like a broken engine
+        told = workspace.run(argv, timeout_seconds=_QUICK_SECONDS, capture=True).stdout
     version = told.split("\n")[0].strip()
+    if not version:
+        return None
     # Newer images have dnf under that name.
     program: Literal["yum", "dnf"] = "yum" if version.startswith("3.") else "dnf"
     return Client(program=program, engine=rooted, label=f"yum {version} in {engine.image}")
