@@ -13,7 +13,7 @@ _SHOWN_LINES = 3
 _TELLING = re.compile(
     r"nothing provides|conflicts (between|with)|is not signed|[Pp]ublic key|keys listed|does not verify|GPG signature"
     r"|checksum|Problem opening|No space left|disk is full|more space|Requires: |requires .*, but none"
-    r"|Failing package|cannot install|No more mirrors|^No package |No match for"
+    r"|Failing package|Package: |cannot install|No more mirrors|^No package |No match for"
 )
 _NOISE = re.compile(r"^\$ |^warning: |^\(try to add|^You could try| does not exist - using root|^From +:|^Userid +:")
 _HEADS = ("error", "problem")

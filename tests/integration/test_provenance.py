@@ -153,8 +153,10 @@ def test_verify_ends_with_16_and_a_line_for_each_file_that_does_not_hold(built: 
     assert result.document["status"] == "failed"
 
 
-def test_verify_without_a_file_is_wrong_use(built: Checkout) -> None:
-    assert built.run("verify").code == 2
+def test_verify_without_a_file_is_the_stage_of_that_name(built: Checkout) -> None:
+    result = built.run("verify", "--dry-run")
+    assert result.code == 0, result.stderr
+    assert [*result.stages][-1] == "verify"
 
 
 def _replace(suffix: str, before: str, after: str) -> Edit:

@@ -58,6 +58,25 @@ def test_the_container_s_command_line_is_the_golden_one(monkeypatch, program, us
     assert "\n".join(argv) + "\n" == (GOLDEN_DIR / f"{program}-{user}.txt").read_text()
 
 
+@pytest.mark.parametrize("program", ["podman", "docker"])
+def test_root_of_a_container_is_asked_for_and_gets_no_network_unless_it_is_too(program):
+    words = {"program": program, "image": "image", "name": "n", "workspace_dir": Path("/w"), "read_only": [], "env": {}}
+    usual, rooted, online = (
+        plan_container(["id"], cwd="/workspace", **words, **more)
+        for more in ({}, {"as_root": True}, {"as_root": True, "network": True})
+    )
+    assert "0:0" not in usual
+    assert rooted[rooted.index("--user") + 1] == "0:0"
+    assert ("--userns" in rooted, "--network" in rooted, "--network" in online) == (False, True, False)
+
+
+def test_a_container_s_root_keeps_its_workspace(tmp_path, commands, monkeypatch):
+    monkeypatch.setattr("pipeline.engines.container._give_to_builder", lambda _: pytest.fail("it is root's"))
+    with ContainerEngine("podman", "image", as_root=True).workspace(tmp_path) as workspace:
+        workspace.run(["id"], timeout_seconds=10)
+    assert "0:0" in commands[-1]
+
+
 def test_a_host_command_runs_in_the_workspace_with_plain_surroundings(tmp_path):
     with HostEngine().workspace(tmp_path) as workspace:
         told = workspace.run(["sh", "-c", "pwd; echo $HOME $LC_ALL $TZ $MORE"], timeout_seconds=10, capture=True,
