@@ -11,6 +11,7 @@ from pipeline import command
 from pipeline.errors import CommandMissing, NetworkError
 from pipeline.gate.problem import Problem
 from pipeline.sources.address import redacted
+from pipeline.sources.packagerepo import Place
 
 # Source: dnf.conf(5). Nothing of this machine: neither its repositories, nor its packages, nor its plugins.
 _MAIN = """\
@@ -41,14 +42,14 @@ def usable() -> bool:
 
 def unresolved(
     packages: Sequence[Path],
-    repositories: Mapping[str, str],
+    repositories: Mapping[str, Place],
     folder: Path,
     *,
     arches: frozenset[str],
     timeout_seconds: float,
     log_path: Path,
 ) -> Iterator[Problem]:
-    """Each requirement of the packages that neither they nor the repositories (name -> URL) meet.
+    """Each requirement of the packages that neither they nor the repositories, by a name for each, meet.
 
     `folder` is an empty one for dnf to work in; `arches` are those of the packages.
 
@@ -62,7 +63,7 @@ def unresolved(
         )
     _write_repository(packages, folder / _SET)
     config_path = folder / "dnf.conf"
-    urls = {_SET: (folder / _SET).as_uri(), **repositories}
+    urls = {_SET: (folder / _SET).as_uri(), **{name: place.url for name, place in repositories.items()}}
     told = "".join(_REPOSITORY.format(name=name, url=url) for name, url in urls.items())
     config_path.write_text(_MAIN.format(folder=folder) + told, encoding="utf-8")
     argv = plan(config_path, arches=arches)
@@ -110,9 +111,9 @@ def _write_repository(packages: Sequence[Path], folder: Path) -> None:
     writer.finish()
 
 
-def _unreadable(output: str, repositories: Mapping[str, str], log_path: Path) -> NetworkError:
+def _unreadable(output: str, repositories: Mapping[str, Place], log_path: Path) -> NetworkError:
     lines = [line.removeprefix("Error:").strip() for line in output.splitlines() if line.startswith("Error:")]
-    named = [redacted(url) for name, url in repositories.items() if lines and f"'{name}'" in lines[0]]
+    named = [place.shown for name, place in repositories.items() if lines and f"'{name}'" in lines[0]]
     return NetworkError(
         "host-repository-unreadable",
         f"dnf cannot read {' and '.join(named) or 'a repository of the hosts'}"

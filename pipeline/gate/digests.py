@@ -16,13 +16,21 @@ _HOLD = "digests OK"
 
 def broken(paths: Sequence[Path], *, log_path: Path) -> dict[Path, Problem]:
     """The packages that are not whole, with what is told of them; signatures are the business of others."""
-    # A level of its own: the host's may be `none`, and an unsigned package is well for the vendor's.
+    whole = _whole(paths, log_path)
+    doubtful = [path for path in paths if path not in whole]
+    # rpmkeys may leave out those behind one whose header it cannot read.
+    return {path: _problem(path) for path in doubtful if not _whole([path], log_path)}
+
+
+def _whole(paths: Sequence[Path], log_path: Path) -> set[Path]:
+    """Those that rpmkeys has seen and calls whole."""
+    # A level of its own: the host's may be `none`, and the vendor's packages are not signed with our key.
     argv = ["rpmkeys", "--define", "_pkgverify_level digest", "--checksig", "--nosignature", *map(str, paths)]
     checked = command.run(
         argv, timeout_seconds=_CHECK_SECONDS, env={"LC_ALL": "C"}, log_path=log_path, accept=range(256)
     )
-    whole = {line.removesuffix(f": {_HOLD}") for line in checked.stdout.splitlines() if line.endswith(f": {_HOLD}")}
-    return {path: _problem(path) for path in paths if str(path) not in whole}
+    lines = set(checked.stdout.splitlines())
+    return {path for path in paths if f"{path}: {_HOLD}" in lines}
 
 
 def _problem(path: Path) -> Problem:

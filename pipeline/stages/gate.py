@@ -75,12 +75,12 @@ def _of_sets(sets: _Sets, build: BuildResult) -> Iterator[Problem]:
     yield from completeness.all_of_build(sets.ours, (rpm.nevra for rpm in build.all_rpms))
     yield from completeness.all_of_vendor(sets.ours, sets.vendor)
     yield from completeness.unique(sets.all)
-    yield from completeness.one_epoch(sets.ours, sets.vendor)
     for whose, headers in (("our", sets.ours), ("the vendor's", sets.vendor)):
         yield from completeness.one_build(whose, headers)
         yield from conflicts.over_files(headers)
         yield from conflicts.by_word(headers)
         yield from requirements.unmet(whose, headers, names)
+    yield from completeness.one_epoch(sets.ours, sets.vendor)
     yield from conflicts.by_obsoleting(sets.all)
 
 
@@ -91,7 +91,7 @@ def _unresolved(signed: SignedSet, places: dict[str, Place], context: JobContext
         return list(
             closure.unresolved(
                 [context.out_path / rpm.file.path for rpm in rpms],
-                {name: place.url for name, place in places.items()},
+                places,
                 Path(scratch),
                 arches=frozenset(rpm.arch for rpm in rpms),
                 timeout_seconds=context.settings.time_limits.download,
