@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pipeline.engines.base import Engine
 from pipeline.engines.choice import choose_engine
 from pipeline.engines.container import ContainerEngine
 from pipeline.errors import PipelineError
+from pipeline.gate import closure
 from pipeline.images import image_reference
 from pipeline.progress import Progress, print_document
 from pipeline.settings import Settings, choose_jobs
@@ -53,6 +54,7 @@ def examine(settings: Settings, targets: Sequence[str]) -> list[Check]:
         *(_program(name) for name in _PROGRAMS),
         _binding(),
         _free_space(settings.out_path),
+        *_repoclosure(settings, names),
         *(replace(_target(settings, name), counts=name in (targets or settings.default_targets)) for name in names),
     ]
 
@@ -111,6 +113,16 @@ def _free_space(out_path: Path) -> Check:
         found=f"{free_bytes / 1024**3:.1f} GiB free",
         mend="" if free_bytes >= _WANTED_FREE_BYTES else "free space there, or build elsewhere with --out DIR",
     )
+
+
+def _repoclosure(settings: Settings, names: Iterable[str]) -> Iterator[Check]:
+    """Only for targets whose hosts' repositories are configured: nothing else needs it."""
+    wanting = [name for name in names if settings.targets[name].host_repositories]
+    if wanting:
+        usable = closure.usable()
+        found = f"for {', '.join(wanting)}" if usable else "dnf or its repoclosure is not here (gate)"
+        mend = "" if usable else _install("dnf dnf-plugins-core", "dnf-plugins-core")
+        yield Check(what="dnf repoclosure", ok=usable, found=found, mend=mend)
 
 
 def _target(settings: Settings, name: str) -> Check:

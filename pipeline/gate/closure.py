@@ -11,7 +11,7 @@ from pipeline import command
 from pipeline.errors import CommandMissing, NetworkError
 from pipeline.gate.problem import Problem
 from pipeline.sources.address import redacted
-from pipeline.sources.packagerepo import Place
+from pipeline.sources.places import Place
 
 # Source: dnf.conf(5). Nothing of this machine: neither its repositories, nor its packages, nor its plugins.
 _MAIN = """\

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.gate.problem import Problem, refusal
+from pipeline.errors import GateError
+from pipeline.gate.problem import Problem
 
 BASE_KINDS = ("primary", "filelists", "other")
 _DIGEST = "sha256"
@@ -20,10 +21,10 @@ Named = tuple[str, str, str]
 
 
 def check(named: Iterable[Named]) -> None:
-    """Raises: GateError unless yum can read all of it."""
+    """Raises: GateError that names all that yum could not read."""
     found = tuple(problems(named))
     if found:
-        raise refusal(found)
+        raise GateError(found[0].reference, "; ".join(each.message for each in found), hint=found[0].mend)
 
 
 def problems(named: Iterable[Named]) -> Iterator[Problem]:

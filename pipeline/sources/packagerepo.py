@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A yum repository of somebody else's packages: where it is, which it is now, and all of one source RPM in it."""
+"""A yum repository of somebody else's packages: which it is now, and all of one source RPM in it."""
 
 from __future__ import annotations
 
@@ -7,62 +7,23 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import files, rpmbuild
-from pipeline.errors import NetworkError, SettingsError
+from pipeline.errors import NetworkError
 from pipeline.model import Rpm, Srpm
 from pipeline.progress import Progress
 from pipeline.sources import sourcerepo
-from pipeline.sources.address import local_path, redacted
+from pipeline.sources.address import redacted
 from pipeline.sources.download import Limits
+from pipeline.sources.places import Place
 from pipeline.sources.sourcerepo import Entry
 
 _IDENTITY_SECONDS = 20
 _SHOWN_RELEASES = 5
-_REMOTE = ("http://", "https://")
 # What becomes a file name.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~^-]*")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """A repository by its URL; `written` is how the configuration has it, and `key` where."""
-
-    url: str
-    written: str
-    key: str
-
-    @property
-    def is_remote(self) -> bool:
-        return self.url.startswith(_REMOTE)
-
-    @property
-    def shown(self) -> str:
-        return redacted(self.written)
-
-
-def place(written: str, root_dir: Path, *, key: str) -> Place:
-    """The repository that a setting names: a URL, or a directory, seen from the checkout. Raises: SettingsError."""
-    if "://" in written and not written.startswith((*_REMOTE, "file://")):
-        raise SettingsError(
-            "repository-address",
-            f"{key}: {redacted(written)} is no address of a repository",
-            hint="write http://…, https://…, file://… or a directory",
-        )
-    path = local_path(written) if "://" in written else (root_dir / Path(written).expanduser()).absolute()
-    return Place(url=path.as_uri() if path else written, written=written, key=key)
-
-
-def refuse_network(there: Place) -> None:
-    """Raises: NetworkError for a repository that `--offline` puts out of reach."""
-    if there.is_remote:
-        raise NetworkError(
-            "offline",
-            f"{there.shown} is on the network, and --offline forbids its use",
-            hint=f"leave --offline out, or set {there.key} to a copy on this machine",
-        )
 
 
 def identity(there: Place, progress: Progress) -> str:

@@ -15,8 +15,8 @@ from pipeline.gate import closure, completeness, conflicts, digests, readable, r
 from pipeline.gate.problem import Problem, refusal, told
 from pipeline.model import BuildResult, GateReport, Rpm, SignedSet
 from pipeline.rpmheaders import Header
-from pipeline.sources import packagerepo
-from pipeline.sources.packagerepo import Place
+from pipeline.sources import places
+from pipeline.sources.places import Place
 
 _CHECKS = (
     "digests of header and payload",
@@ -47,25 +47,25 @@ def inputs(signed: SignedSet, build: BuildResult, *, context: JobContext) -> dic
 def run(signed: SignedSet, build: BuildResult, *, context: JobContext) -> GateReport:
     """What was looked at, and nothing was wrong. Raises: GateError with the first of all problems; NetworkError."""
     paths = [context.out_path / rpm.file.path for rpm in signed.all_rpms]
-    places = _places(context)
+    hosts = _places(context)
     if context.settings.offline:
-        for place in places.values():
-            packagerepo.refuse_network(place)
+        for place in hosts.values():
+            places.refuse_network(place)
     broken = digests.broken(paths, log_path=context.log_path)
     _refuse([*broken.values()], context)
     sets = _Sets(ours=_read(signed.ours, context), vendor=_read(signed.vendor, context))
     found = [*(problem for header in sets.all for problem in readable.problems(header)), *_of_sets(sets, build)]
     external = requirements.external(sets.ours), requirements.external(sets.vendor)
-    if places:
-        found.extend(_unresolved(signed, places, context))
+    if hosts:
+        found.extend(_unresolved(signed, hosts, context))
     _refuse(found, context)
     more = completeness.more_than_vendor(sets.ours, sets.vendor)
     if more:
         context.progress.note(f"beside the vendor's packages there is {completeness.listed(more)}")
     return GateReport(
         packages=len(paths),
-        checks=(*_CHECKS, *_told_besides(more, places)),
-        external=() if places else tuple(sorted({*external[0], *external[1]})),
+        checks=(*_CHECKS, *_told_besides(more, hosts)),
+        external=() if hosts else tuple(sorted({*external[0], *external[1]})),
     )
 
 
@@ -84,14 +84,14 @@ def _of_sets(sets: _Sets, build: BuildResult) -> Iterator[Problem]:
     yield from conflicts.by_obsoleting(sets.all)
 
 
-def _unresolved(signed: SignedSet, places: dict[str, Place], context: JobContext) -> list[Problem]:
+def _unresolved(signed: SignedSet, hosts: dict[str, Place], context: JobContext) -> list[Problem]:
     rpms = [rpm for rpm in signed.all_rpms if rpm.arch != "src"]
     context.scratch_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="gate-") as scratch:
         return list(
             closure.unresolved(
                 [context.out_path / rpm.file.path for rpm in rpms],
-                places,
+                hosts,
                 Path(scratch),
                 arches=frozenset(rpm.arch for rpm in rpms),
                 timeout_seconds=context.settings.time_limits.download,
@@ -106,11 +106,11 @@ def _places(context: JobContext) -> dict[str, Place]:
     if not target.host_repositories:
         return {}
     key = f"targets.{context.target_name}"
-    hosts = {f"host-{number}": packagerepo.place(written, root_dir, key=f"{key}.host_repositories")
+    hosts = {f"host-{number}": places.place(written, root_dir, key=f"{key}.host_repositories")
              for number, written in enumerate(target.host_repositories, start=1)}  # fmt: skip
     if not target.vendor_packages:
         return hosts
-    return {"vendor": packagerepo.place(target.vendor_packages, root_dir, key=f"{key}.vendor_packages"), **hosts}
+    return {"vendor": places.place(target.vendor_packages, root_dir, key=f"{key}.vendor_packages"), **hosts}
 
 
 def _read(rpms: Sequence[Rpm], context: JobContext) -> tuple[Header, ...]:
@@ -121,9 +121,9 @@ def _read(rpms: Sequence[Rpm], context: JobContext) -> tuple[Header, ...]:
         raise refusal([Problem(reference=error.reference, message=error.message, mend=error.hint)]) from None
 
 
-def _told_besides(more: Sequence[str], places: dict[str, Place]) -> Iterator[str]:
-    if places:
-        yield f"requirements met by {', '.join(place.shown for place in places.values())}"
+def _told_besides(more: Sequence[str], hosts: dict[str, Place]) -> Iterator[str]:
+    if hosts:
+        yield f"requirements met by {', '.join(place.shown for place in hosts.values())}"
     if more:
         yield f"more than the vendor has: {', '.join(more)}"
 

@@ -8,16 +8,18 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import files
 from pipeline.context import JobContext
 from pipeline.errors import NetworkError
 from pipeline.gate import completeness
 from pipeline.model import BuildResult, Rpm, Srpm, VendorSet
-from pipeline.sources import packagerepo
-from pipeline.sources.download import Limits
-from pipeline.sources.packagerepo import Place
-from pipeline.sources.sourcerepo import Entry
+from pipeline.sources import places
+from pipeline.sources.places import Place
+
+if TYPE_CHECKING:
+    from pipeline.sources.sourcerepo import Entry
 
 _IDENTITY_NAME = "identity.json"
 _UNKNOWN = "unknown"
@@ -45,13 +47,16 @@ def run(srpm: Srpm, baseline: BuildResult, *, context: JobContext) -> VendorSet:
         origin = f"built from {srpm.file.path.name} (sha256 {srpm.file.sha256}) by this pipeline"
         return VendorSet(rpms=baseline.all_rpms, origin=origin)
     if context.settings.offline:
-        packagerepo.refuse_network(there)
+        places.refuse_network(there)
     context.scratch_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="vendor-") as scratch:
         return _fetch(there, srpm, baseline, Path(scratch), context)
 
 
 def _fetch(there: Place, srpm: Srpm, baseline: BuildResult, scratch: Path, context: JobContext) -> VendorSet:
+    from pipeline.sources import packagerepo  # late: requests is slow to import
+    from pipeline.sources.download import Limits
+
     limits = Limits(deadline_seconds=context.settings.time_limits.download)
     named, identity = packagerepo.read(there, scratch / "repodata", limits=limits, progress=context.progress)
     chosen = packagerepo.choose(named, srpm, arches=frozenset(rpm.arch for rpm in baseline.rpms) | {"noarch"})
@@ -75,6 +80,8 @@ def _refuse_incomplete(
     lacking = completeness.missing((rpm.name for rpm in baseline.rpms), found)
     if not lacking:
         return
+    from pipeline.sources import packagerepo
+
     instead = packagerepo.others(named, srpm.name)
     if found:
         what = f"lacks {completeness.listed(lacking)} of {srpm.name}-{srpm.evr}"
@@ -93,7 +100,7 @@ def _place(srpm: Srpm, context: JobContext) -> Place | None:
     if not written or srpm.demo:
         return None
     key = f"targets.{context.target_name}.vendor_packages"
-    return packagerepo.place(written, context.settings.root_dir, key=key)
+    return places.place(written, context.settings.root_dir, key=key)
 
 
 def _placed(rpm: Rpm, context: JobContext) -> Rpm:
@@ -104,6 +111,8 @@ def _placed(rpm: Rpm, context: JobContext) -> Rpm:
 def _identity(there: Place, context: JobContext) -> str:
     if there.is_remote and context.settings.offline:
         return _last_identity(there, context)
+    from pipeline.sources import packagerepo
+
     try:
         return packagerepo.identity(there, context.progress)
     except NetworkError as error:
