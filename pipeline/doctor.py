@@ -50,12 +50,13 @@ class Check:
 def examine(settings: Settings, targets: Sequence[str]) -> list[Check]:
     """The checks for all targets, or for the ones named. Raises: UsageError for an unknown target."""
     names = dict.fromkeys(job.target for job in choose_jobs(settings, tuple(targets) or tuple(settings.targets), ()))
+    counting = tuple(targets) or settings.default_targets
     return [
         *(_program(name) for name in _PROGRAMS),
         _binding(),
         _free_space(settings.out_path),
-        *_repoclosure(settings, names),
-        *(replace(_target(settings, name), counts=name in (targets or settings.default_targets)) for name in names),
+        *_repoclosure(settings, names, counting),
+        *(replace(_target(settings, name), counts=name in counting) for name in names),
     ]
 
 
@@ -115,14 +116,15 @@ def _free_space(out_path: Path) -> Check:
     )
 
 
-def _repoclosure(settings: Settings, names: Iterable[str]) -> Iterator[Check]:
+def _repoclosure(settings: Settings, names: Iterable[str], counting: Sequence[str]) -> Iterator[Check]:
     """Only for targets whose hosts' repositories are configured: nothing else needs it."""
     wanting = [name for name in names if settings.targets[name].host_repositories]
     if wanting:
         usable = closure.usable()
         found = f"for {', '.join(wanting)}" if usable else "dnf or its repoclosure is not here (gate)"
         mend = "" if usable else _install("dnf dnf-plugins-core", "dnf-plugins-core")
-        yield Check(what="dnf repoclosure", ok=usable, found=found, mend=mend)
+        counts = any(name in counting for name in wanting)
+        yield Check(what="dnf repoclosure", ok=usable, found=found, mend=mend, counts=counts)
 
 
 def _target(settings: Settings, name: str) -> Check:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import command
 from pipeline.context import JobContext
-from pipeline.errors import GateError, NetworkError
+from pipeline.errors import CommandMissing, GateError, NetworkError
 from pipeline.model import BuildResult, SignedSet
 from pipeline.rpmheaders import Encoding, read_header
 from pipeline.stages import gate
@@ -305,6 +306,13 @@ def test_a_host_repository_on_the_network_and_offline(context, vendor, tmp_path)
     with pytest.raises(NetworkError, match="--offline forbids") as caught:
         pass_gate(context, make(tmp_path / "o"), vendor)
     assert "secret" not in caught.value.message
+
+
+def test_a_machine_without_repoclosure(context, vendor, host_repository, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "is_on_path", lambda program: program != "dnf")
+    with pytest.raises(CommandMissing, match="repoclosure is not on this machine") as caught:
+        pass_gate(with_hosts(context, str(host_repository)), make(tmp_path / "o"), vendor)
+    assert "dnf-plugins-core" in caught.value.hint
 
 
 def test_how_a_package_is_written_down_is_read(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from pipeline import command, doctor
 from pipeline.doctor import Check
 from pipeline.errors import EngineError, UsageError
+from pipeline.gate import closure
 
 WELL = Check(what="git", ok=True, found="/usr/bin/git")
 BROKEN = Check(what="target el6", ok=False, found="podman is not on PATH", mend="apt-get install podman")
@@ -102,3 +103,17 @@ def test_a_program_is_told_with_its_place_or_how_to_get_it(settings, broken_targ
     gone = {check.what: check for check in doctor.examine(settings, ())}["git"]
     assert (gone.ok, gone.counts, gone.mend) == (False, True, "apt-get install git")
     assert gone.found == "not on PATH (fetch and patch)"
+
+
+@pytest.mark.parametrize("usable", [True, False])
+@pytest.mark.parametrize(("asked", "counts"), [((), False), (("el6",), True)])
+def test_repoclosure_is_looked_for_where_hosts_repositories_are_configured(
+    settings, broken_targets, monkeypatch, usable, asked, counts
+):
+    monkeypatch.setattr(closure, "usable", lambda: usable)
+    assert not any(check.what == "dnf repoclosure" for check in doctor.examine(settings, asked))
+    target = settings.targets["el6"].model_copy(update={"host_repositories": ("theirs",)})
+    settings = settings.model_copy(update={"targets": {**settings.targets, "el6": target}})
+    (check,) = (check for check in doctor.examine(settings, asked) if check.what == "dnf repoclosure")
+    assert (check.ok, check.counts) == (usable, counts)
+    assert ("dnf-plugins-core" in check.mend) is not usable
