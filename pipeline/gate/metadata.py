@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether yum 3.2.29, CentOS 6's own, can read a repository's metadata, by what `repomd.xml` names. Pure.
 
-Source: yum 3.2.29, yum/misc.py and yum/yumRepo.py: gz, and bz2 for databases; nothing newer. sha1 is for el5 alone.
+Source: yum 3.2.29, yum/misc.py, decompress(): gz and bz2, and xz only with a module that hosts may lack; zstd never.
+sha1 is for el5 alone.
 """
 
 from __future__ import annotations

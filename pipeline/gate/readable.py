@@ -10,8 +10,8 @@ from pipeline.gate.problem import Problem
 from pipeline.gate.relations import overlap
 from pipeline.rpmheaders import Dependency, Header
 
-# What rpm 4.8 can do, each with the version that it has it from; built with xz, bzip2, Lua and capabilities, as CentOS
-# 6 has it. Source: rpm 4.8.0, lib/rpmds.c, rpmlibProvides.
+# What rpm 4.8 can do, each with the version that it has it from. Source: rpm 4.8.0, lib/rpmds.c, rpmlibProvides.
+# Of these bzip2, xz and lzma, Lua and capabilities are choices of whoever compiles it; CentOS 6 is taken to have them all.
 RPMLIB = {
     "VersionedDependencies": "3.0.3-1",
     "CompressedFileNames": "3.0.4-1",
@@ -40,7 +40,7 @@ _DO_WITHOUT = {
 }
 _DO_WITHOUT_UNKNOWN = "find what in the spec needs it; an older rpm builds what an older rpm reads"
 _PAYLOAD_MEND = "define _binary_payload and _source_payload as w9.gzdio, and build again"
-# Source: rpm 4.8.0, rpmio/rpmio.c, fdio types; xz, lzma and bzip2 are compiled into CentOS 6's.
+# Source: rpm 4.8.0, rpmio/rpmio.c, Fdopen(); what says no compressor is read as gzip (lib/psm.c).
 COMPRESSORS = ("gzip", "bzip2", "xz", "lzma")
 # Source: RFC 4880, 9.4: OpenPGP's numbers.
 _DIGESTS = {1: "MD5", 2: "SHA-1", 8: "SHA-256", 9: "SHA-384", 10: "SHA-512", 11: "SHA-224", 12: "SHA3-256"}
