@@ -11,7 +11,7 @@ from pipeline.gate.relations import overlap
 from pipeline.rpmheaders import Dependency, Header
 
 # What rpm 4.8 can do, each with the version that it has it from. Source: rpm 4.8.0, lib/rpmds.c, rpmlibProvides.
-# Of these bzip2, xz and lzma, Lua and capabilities are choices of whoever compiles it; CentOS 6 is taken to have them all.
+# bzip2, xz and lzma, Lua and capabilities are choices of whoever compiles it; CentOS 6 is taken to have them all.
 RPMLIB = {
     "VersionedDependencies": "3.0.3-1",
     "CompressedFileNames": "3.0.4-1",
