@@ -38,33 +38,36 @@ class Chunk:
         return _is_border(self.keys[-1])
 
 
-def read(kind: Kind, content: bytes) -> tuple[int, Iterator[Chunk]]:
-    """The number of packages that a file of ours says, and its chunks.
+def locate(kind: Kind, content: bytes) -> tuple[int, list[memoryview]]:
+    """The number of packages that a file of ours says, and its chunks' members.
 
-    Raises: NotPlain when it is not in this form, before its end also from the chunks; Damaged.
+    Raises: NotPlain when it is not in this form; Damaged.
     """
-    parts = members.unpack(content)
-    head = next(parts, (b"", b""))[1]
-    found = _COUNT.search(head)
-    if found is None or head != kind.header(count := int(found[1])):
+    found = members.locate(content)
+    head = members.unpack(found[0]) if found else b""
+    said = _COUNT.search(head)
+    if said is None or head != kind.header(count := int(said[1])):
         raise NotPlain("another beginning")
-    return count, _read_chunks(kind, parts, count)
+    if members.unpack(found[-1]) != kind.footer:
+        raise Damaged("it ends too early")
+    return count, found[1:-1]
 
 
-def _read_chunks(kind: Kind, parts: Iterator[tuple[memoryview, bytes]], said: int) -> Iterator[Chunk]:
-    found, before = 0, None
-    for packed, text in parts:
-        if text == kind.footer:
-            elements.check_count(said, found)
-            if next(parts, None) is not None:
-                raise NotPlain("more after its end")
-            return
-        chunk = _read_chunk(kind, text, packed)
+def read(kind: Kind, content: bytes) -> tuple[int, Iterator[Chunk]]:
+    """The same with the chunks. Raises: as `locate`, and on the way."""
+    count, found = locate(kind, content)
+    return count, _read_chunks(kind, found, count)
+
+
+def _read_chunks(kind: Kind, found: Iterable[memoryview], said: int) -> Iterator[Chunk]:
+    count, before = 0, None
+    for packed in found:
+        chunk = _read_chunk(kind, members.unpack(packed), packed)
         if before is not None and not (before.is_closed and before.keys[-1] <= chunk.keys[0]):
             raise NotPlain("another order")
-        found, before = found + len(chunk.keys), chunk
+        count, before = count + len(chunk.keys), chunk
         yield chunk
-    raise Damaged("it ends too early")
+    elements.check_count(said, count)
 
 
 def _read_chunk(kind: Kind, text: bytes, packed: memoryview) -> Chunk:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
 
 from pipeline.mirrors.metadata.faults import Damaged, NotPlain
 
@@ -28,19 +27,21 @@ def pack(text: bytes) -> bytes:
     return b"".join((head, body, _TAIL.pack(zlib.crc32(text), len(text))))
 
 
-def unpack(content: bytes) -> Iterator[tuple[memoryview, bytes]]:
-    """Each member with its text, checked. Raises: NotPlain for a gzip file that was written otherwise; Damaged."""
-    left = memoryview(content)
+def locate(content: bytes) -> list[memoryview]:
+    """The members, not looked into. Raises: NotPlain for a gzip file that was written otherwise; Damaged."""
+    found, left = [], memoryview(content)
     while left:
         if len(left) < _HEAD.size or (head := _HEAD.unpack_from(left))[:-1] != _MARK:
             raise NotPlain("another kind of gzip")
         member, left = left[: head[-1]], left[head[-1] :]
-        if len(member) < head[-1] or len(member) < _HEAD.size + _TAIL.size:
+        if len(member) < max(head[-1], _HEAD.size + _TAIL.size):
             raise Damaged("it ends too early")
-        yield member, _text(member)
+        found.append(member)
+    return found
 
 
-def _text(member: memoryview) -> bytes:
+def unpack(member: bytes | memoryview) -> bytes:
+    """The text, checked by its CRC. Raises: Damaged."""
     size = _TAIL.unpack_from(member, len(member) - _TAIL.size)[1]
     if size > _MAX_TEXT_BYTES:
         raise Damaged("a part of it is too large")

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import PublishError
 from pipeline.mirrors.metadata import streams
-from pipeline.mirrors.metadata.elements import END, FILELISTS, KINDS, OTHER, PRIMARY, Kind
+from pipeline.mirrors.metadata.elements import END, FILELISTS, KINDS, OTHER, PRIMARY, Kind, check_count
 from pipeline.mirrors.metadata.faults import Damaged
 
 _CHANGELOG_LIMIT = 10
@@ -36,12 +36,14 @@ def describe_anew(paths: Sequence[Path]) -> Described:
     """All packages of a former primary, filelists and other that only a parser reads. Raises: Damaged."""
     import createrepo_c
 
-    for path in paths:
-        streams.check(path)
+    said = {streams.check(path) for path in paths}
     try:
-        return _dumped(createrepo_c.PackageIterator(*map(str, paths), warningcb=lambda kind, text: True))
+        described = _dumped(createrepo_c.PackageIterator(*map(str, paths), warningcb=lambda kind, text: True))
     except createrepo_c.CreaterepoCError as error:
         raise Damaged(str(error)) from None
+    for count in said:
+        check_count(count, len(described[PRIMARY]))
+    return described
 
 
 def _package(rpm: NewRpm) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pipeline import release
-from pipeline.mirrors.metadata import elements, streams
+from pipeline.mirrors.metadata import canonical, elements, members, streams
 from pipeline.mirrors.metadata.elements import PRIMARY, unescape
 from pipeline.mirrors.metadata.faults import Damaged, NotPlain, unreadable
 from pipeline.model import Evr, PublishedRpm
@@ -34,8 +36,21 @@ def read_packages(primary_path: Path, place: str) -> tuple[PublishedRpm, ...]:
 
 
 def _read_plain(path: Path) -> Iterator[PublishedRpm]:
-    for batch in elements.read_batches(PRIMARY, streams.read_pieces(path)):
-        yield from map(_package, batch)
+    try:
+        said, found = canonical.locate(PRIMARY, streams.read_whole(path))
+    except NotPlain:
+        for batch in elements.read_batches(PRIMARY, streams.read_pieces(path)):
+            yield from map(_package, batch)
+        return
+    chunks = [_chunk(bytes(member)) for member in found]
+    elements.check_count(said, sum(map(len, chunks)))
+    yield from chain.from_iterable(chunks)
+
+
+@lru_cache(maxsize=4096)
+def _chunk(member: bytes) -> tuple[PublishedRpm, ...]:
+    """The packages of one member. The next state of a repository has nearly all of them too."""
+    return tuple(map(_package, elements.split(members.unpack(member))))
 
 
 def _package(element: str) -> PublishedRpm:
@@ -59,7 +74,7 @@ def _package(element: str) -> PublishedRpm:
 def _read_parsed(path: Path) -> list[PublishedRpm]:
     import createrepo_c  # late: it loads a large library
 
-    streams.check(path)
+    said = streams.check(path)
     found: list[PublishedRpm] = []
     try:
         createrepo_c.xml_parse_primary(
@@ -68,6 +83,7 @@ def _read_parsed(path: Path) -> list[PublishedRpm]:
         )  # fmt: skip
     except createrepo_c.CreaterepoCError as error:
         raise Damaged(str(error)) from None
+    elements.check_count(said, len(found))
     return found
 
 

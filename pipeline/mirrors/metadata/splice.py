@@ -79,7 +79,7 @@ def _make(kind: Kind, folder: Path, former_path: Path | None, new: Sequence[str]
     left_out = frozenset(dropped)
     try:
         try:
-            said, chunks = canonical.read(kind, former_path.read_bytes())
+            said, chunks = canonical.read(kind, streams.read_whole(former_path))
             spliced = canonical.splice(chunks, fresh, left_out)
             return _write(kind, folder, spliced, said + len(fresh) - len(dropped))
         except NotPlain:
@@ -129,7 +129,7 @@ def _write(kind: Kind, folder: Path, chunks: Iterable[Chunk], count: int) -> Mad
         add(head := kind.header(count), members.pack(head))
         for chunk in chunks:
             add(chunk.text, chunk.packed)
-            packages_digest.update(repr(chunk.keys).encode())
+            packages_digest.update("\n".join(map("\t".join, chunk.keys)).encode())
             left -= len(chunk.keys)
         add(kind.footer, members.pack(kind.footer))
         size = stream.tell()

@@ -17,6 +17,7 @@ from pipeline.mirrors.metadata.faults import Damaged
 
 _PIECE_BYTES = 1 << 20
 _MAX_TEXT_BYTES = 1 << 30
+_MAX_DEPTH = 32
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -59,24 +60,59 @@ def _unzstd(raw: BinaryIO) -> BinaryIO:
     return opened  # type: ignore[return-value]
 
 
-def checked(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same pieces, if they are well-formed XML in UTF-8 without a doctype. Raises: Damaged."""
-    parser = expat.ParserCreate("UTF-8")
-    parser.StartDoctypeDeclHandler = _refuse_doctype
+def read_whole(path: Path) -> bytes:
+    """The file's bytes as they lie there. Raises: Damaged."""
     try:
-        for piece in pieces:
-            parser.Parse(piece, False)
-            yield piece
-        parser.Parse(b"", True)
-    except expat.ExpatError as error:
-        raise Damaged(f"it is no XML in UTF-8: {error}") from None
+        return path.read_bytes()
+    except OSError as error:
+        raise Damaged(str(error)) from None
 
 
-def _refuse_doctype(*_: object) -> None:
-    raise Damaged("it has a doctype, which no metadata has")
+def checked(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same pieces, if they are well-formed XML in UTF-8, flat and without a doctype. Raises: Damaged."""
+    parser = _Parser()
+    for piece in pieces:
+        parser.feed(piece, is_last=False)
+        yield piece
+    parser.feed(b"", is_last=True)
 
 
-def check(path: Path) -> None:
-    """Raises: Damaged unless the whole file is such XML."""
-    for _ in checked(read_pieces(path)):
-        pass
+def check(path: Path) -> int | None:
+    """The number of packages that the root element tells. Raises: Damaged unless the whole file is such XML."""
+    parser = _Parser()
+    for piece in read_pieces(path):
+        parser.feed(piece, is_last=False)
+    parser.feed(b"", is_last=True)
+    return int(parser.said) if parser.said.isascii() and parser.said.isdigit() else None
+
+
+class _Parser:
+    """expat, which stops early where a larger parser would be filled to the brim."""
+
+    def __init__(self) -> None:
+        self.said = ""
+        self._depth = 0
+        self._parser = expat.ParserCreate("UTF-8")
+        self._parser.StartDoctypeDeclHandler = self._refuse_doctype
+        self._parser.StartElementHandler = self._go_in
+        self._parser.EndElementHandler = self._go_out
+
+    def feed(self, piece: bytes, *, is_last: bool) -> None:
+        try:
+            self._parser.Parse(piece, is_last)
+        except expat.ExpatError as error:
+            raise Damaged(f"it is no XML in UTF-8: {error}") from None
+
+    def _go_in(self, _: str, attributes: dict[str, str]) -> None:
+        if self._depth == 0:
+            self.said = attributes.get("packages", "")
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise Damaged(f"its elements are nested more than {_MAX_DEPTH} deep")
+
+    def _go_out(self, _: str) -> None:
+        self._depth -= 1
+
+    @staticmethod
+    def _refuse_doctype(*_: object) -> None:
+        raise Damaged("it has a doctype, which no metadata has")
