@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The one form that we write: packages in order, cut into chunks by their content alone, each a gzip member.
+"""The one form that we write: packages in order, cut into chunks by their content alone, each compressed by itself.
 
-So a package more changes one chunk, the members of all others are copied, and the same packages give the
-same bytes, whatever came before.
+So a package more changes one chunk, all others are copied as they are, and the same packages give the same
+bytes, whatever came before.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pipeline.mirrors.metadata import elements, members
+from pipeline.mirrors.metadata import elements, indexed
 from pipeline.mirrors.metadata.elements import END, Element, Key, Kind
 from pipeline.mirrors.metadata.faults import Damaged, NotPlain
+from pipeline.mirrors.metadata.indexed import Part
 
 # The last two digits of the sha256 after which a chunk ends: one package in 64.
 _BORDERS = frozenset(("00", "40", "80", "c0"))
@@ -23,11 +24,11 @@ _COUNT = re.compile(rb'packages="([0-9]{1,9})"')
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
-    """Some packages that follow one another; `packed` is their member."""
+    """Some packages that follow one another; `packed` is their text, compressed."""
 
     keys: Sequence[Key]
     text: bytes
-    packed: bytes | memoryview
+    packed: Part
 
     @property
     def elements(self) -> list[Element]:
@@ -38,17 +39,17 @@ class Chunk:
         return _is_border(self.keys[-1])
 
 
-def locate(kind: Kind, content: bytes) -> tuple[int, list[memoryview]]:
-    """The number of packages that a file of ours says, and its chunks' members.
+def locate(kind: Kind, content: bytes) -> tuple[int, list[Part]]:
+    """The number of packages that a file of ours says, and its chunks, not looked into.
 
     Raises: NotPlain when it is not in this form; Damaged.
     """
-    found = members.locate(content)
-    head = members.unpack(found[0]) if found else b""
+    found = indexed.locate(content)
+    head = indexed.unpack(found[0]) if found else b""
     said = _COUNT.search(head)
     if said is None or head != kind.header(count := int(said[1])):
         raise NotPlain("another beginning")
-    if members.unpack(found[-1]) != kind.footer:
+    if indexed.unpack(found[-1]) != kind.footer:
         raise Damaged("it ends too early")
     return count, found[1:-1]
 
@@ -59,10 +60,10 @@ def read(kind: Kind, content: bytes) -> tuple[int, Iterator[Chunk]]:
     return count, _read_chunks(kind, found, count)
 
 
-def _read_chunks(kind: Kind, found: Iterable[memoryview], said: int) -> Iterator[Chunk]:
+def _read_chunks(kind: Kind, found: Iterable[Part], said: int) -> Iterator[Chunk]:
     count, before = 0, None
     for packed in found:
-        chunk = _read_chunk(kind, members.unpack(packed), packed)
+        chunk = _read_chunk(kind, indexed.unpack(packed), packed)
         if before is not None and not (before.is_closed and before.keys[-1] <= chunk.keys[0]):
             raise NotPlain("another order")
         count, before = count + len(chunk.keys), chunk
@@ -70,7 +71,7 @@ def _read_chunks(kind: Kind, found: Iterable[memoryview], said: int) -> Iterator
     elements.check_count(said, count)
 
 
-def _read_chunk(kind: Kind, text: bytes, packed: memoryview) -> Chunk:
+def _read_chunk(kind: Kind, text: bytes, packed: Part) -> Chunk:
     keys = [kind.key(part) for part in elements.split(text)]
     in_order = all(first <= second for first, second in pairwise(keys))
     if not keys or not in_order or any(map(_is_border, keys[:-1])):
@@ -113,7 +114,7 @@ def _closed(pending: list[Element]) -> Iterator[Chunk]:
 
 def _chunk(packages: Sequence[Element]) -> Chunk:
     text = "".join(f"{element}{END}\n" for _, element in packages).encode()
-    return Chunk(keys=[key for key, _ in packages], text=text, packed=members.pack(text))
+    return Chunk(keys=[key for key, _ in packages], text=text, packed=indexed.pack(text))
 
 
 def _is_border(key: Key) -> bool:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import release
-from pipeline.mirrors.metadata import canonical, elements, members, streams
+from pipeline.mirrors.metadata import canonical, elements, indexed, streams
 from pipeline.mirrors.metadata.elements import PRIMARY, unescape
 from pipeline.mirrors.metadata.faults import Damaged, NotPlain, unreadable
+from pipeline.mirrors.metadata.indexed import Part
 from pipeline.model import Evr, PublishedRpm
 
 _BASE = r'xml:base="[^"<]*"'
@@ -42,15 +43,15 @@ def _read_plain(path: Path) -> Iterator[PublishedRpm]:
         for batch in elements.read_batches(PRIMARY, streams.read_pieces(path)):
             yield from map(_package, batch)
         return
-    chunks = [_chunk(bytes(member)) for member in found]
+    chunks = [_chunk(bytes(part.body), part.crc) for part in found]
     elements.check_count(said, sum(map(len, chunks)))
     yield from chain.from_iterable(chunks)
 
 
 @lru_cache(maxsize=4096)
-def _chunk(member: bytes) -> tuple[PublishedRpm, ...]:
-    """The packages of one member. The next state of a repository has nearly all of them too."""
-    return tuple(map(_package, elements.split(members.unpack(member))))
+def _chunk(body: bytes, crc: int) -> tuple[PublishedRpm, ...]:
+    """The packages of one chunk. The next state of a repository has nearly all of them too."""
+    return tuple(map(_package, elements.split(indexed.unpack(Part(body=body, crc=crc)))))
 
 
 def _package(element: str) -> PublishedRpm:

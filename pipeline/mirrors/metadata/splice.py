@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.mirrors.metadata import canonical, elements, members, streams
+from pipeline.mirrors.metadata import canonical, elements, indexed, streams
 from pipeline.mirrors.metadata.canonical import Chunk
 from pipeline.mirrors.metadata.elements import KINDS, PRIMARY, Element, Key, Kind
 from pipeline.mirrors.metadata.faults import Damaged, NotPlain, unreadable
+from pipeline.mirrors.metadata.indexed import Part
 from pipeline.mirrors.metadata.newrpms import Described, describe_anew
 from pipeline.model import Evr
 
@@ -114,33 +116,44 @@ def _make_whole(kind: Kind, folder: Path, packages: Collection[Element]) -> Made
 
 
 def _write(kind: Kind, folder: Path, chunks: Iterable[Chunk], count: int) -> Made:
-    digest, open_digest, packages_digest = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
-    open_size, left = 0, count
-    path = folder / f".{kind.name}"
+    text = _Text()
+    text.add(head := kind.header(count), indexed.pack(head))
+    packages, found = hashlib.sha256(), 0
+    for chunk in chunks:
+        text.add(chunk.text, chunk.packed)
+        packages.update("\n".join(map("\t".join, chunk.keys)).encode())
+        found += len(chunk.keys)
+    text.add(kind.footer, indexed.pack(kind.footer))
+    if found != count:
+        raise Damaged(_DISAGREE)  # what is dropped was counted in primary
+    digest, path = hashlib.sha256(), folder / f".{kind.name}"
     with path.open("wb") as stream:
-
-        def add(text: bytes, packed: bytes | memoryview) -> None:
-            nonlocal open_size
-            open_digest.update(text)
-            open_size += len(text)
-            digest.update(packed)
-            stream.write(packed)
-
-        add(head := kind.header(count), members.pack(head))
-        for chunk in chunks:
-            add(chunk.text, chunk.packed)
-            packages_digest.update("\n".join(map("\t".join, chunk.keys)).encode())
-            left -= len(chunk.keys)
-        add(kind.footer, members.pack(kind.footer))
+        for piece in indexed.join(text.parts, text.crc, text.size_bytes):
+            digest.update(piece)
+            stream.write(piece)
         size = stream.tell()
-    if left:
-        raise Damaged(_DISAGREE)  # the number that is told counts on what primary names
     return Made(
         kind=kind.name,
         path=path.rename(folder / f"{digest.hexdigest()}-{kind.name}.xml.gz"),
         sha256=digest.hexdigest(),
         size_bytes=size,
-        open_sha256=open_digest.hexdigest(),
-        open_size_bytes=open_size,
-        packages_sha256=packages_digest.hexdigest(),
+        open_sha256=text.digest.hexdigest(),
+        open_size_bytes=text.size_bytes,
+        packages_sha256=packages.hexdigest(),
     )
+
+
+class _Text:
+    """What is known of a text, chunk after chunk; it is kept compressed alone."""
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.digest = hashlib.sha256()
+        self.crc = 0
+        self.size_bytes = 0
+
+    def add(self, text: bytes, packed: Part) -> None:
+        self.parts.append(packed)
+        self.digest.update(text)
+        self.crc = zlib.crc32(text, self.crc)
+        self.size_bytes += len(text)
