@@ -31,7 +31,8 @@ _PARSING = """
 import createrepo_c, sys
 found = []
 def take(p):
-    found.append((p.name, p.epoch, p.version, p.release, p.arch, p.location_href, p.size_package, p.pkgId, p.rpm_sourcerpm))
+    place = p.location_href, p.size_package, p.pkgId
+    found.append((p.name, p.epoch, p.version, p.release, p.arch, p.rpm_sourcerpm, *place))
 createrepo_c.xml_parse_primary(sys.argv[1], pkgcb=take, do_files=False)
 """
 

@@ -56,7 +56,10 @@ def make_all(
 def _find(primary_path: Path, dropped: Collection[tuple[str, str]]) -> list[Key]:
     """The keys of the packages with these NEVRA and sha256, as often as they are there."""
     batches = elements.read_batches(PRIMARY, streams.read_pieces(primary_path))
-    return [key for batch in batches for key in map(PRIMARY.key, batch) if _name(key) in dropped]
+    try:
+        return [key for batch in batches for key in map(PRIMARY.key, batch) if _name(key) in dropped]
+    except Damaged as error:
+        raise Damaged(f"{primary_path.name} cannot be read ({error})") from None
 
 
 def _name(key: Key) -> tuple[str, str]:
