@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -211,7 +210,10 @@ def running(argv: list[str], port: int, log_path: Path, *, umask: int = -1) -> I
 
 @dataclass(frozen=True)
 class RsyncDaemon:
-    """An rsync daemon with the modules `repo`, `munging` (its links lead nowhere), `chrooted`, `readonly` and `secret` over one folder."""
+    """An rsync daemon with the modules `repo`, `munging`, `chrooted`, `readonly` and `secret` over one folder.
+
+    Links that `munging` is given lead nowhere.
+    """
 
     port: int
     dir: Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every kind of place can do, with real rsync: a directory, a daemon, ssh, and ssh that may do no more than rsync."""
+"""What every kind of place can do, with real rsync: a directory, a daemon, ssh, and ssh that may do rsync alone."""
 
 from __future__ import annotations
 
