@@ -213,7 +213,7 @@ def test_what_was_mended_goes_on_from_the_failed_stage(released: Checkout) -> No
 
     assert result.code == 0, result.stderr
     assert {stage for stage, how in result.stages.items() if how == "cached"} == {
-        "image", "fetch", "patch", "unit", "baseline",
+        "image", "fetch", "patch", "unit", "baseline", "vendor",
     }  # fmt: skip
     # 905 was given to the input that failed and is not given again.
     assert result.document["jobs"][0]["evr"].endswith(".906")

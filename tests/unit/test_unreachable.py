@@ -567,3 +567,17 @@ def test_no_engine_is_asked_when_the_host_is_meant(settings, progress, podman):
     meant = settings.model_copy(update={"engine_override": "host"})
     assert list(oldimages.find(meant, frozenset(), progress)) == []
     assert podman == []
+
+
+def test_the_vendors_packages_go_when_no_entry_names_them(out):
+    kept = out.put(f"{HOME}/vendor/noarch/vdsm-4.16.30-0.el6.noarch.rpm")
+    entry = out.entry("vendor", [f"{HOME}/vendor/noarch/vdsm-4.16.30-0.el6.noarch.rpm"])
+
+    def found() -> bool:
+        search = Search(out_path=out.path)
+        items = [*search.find(search.homes(), search.named())]
+        return any(kept.parent.parent in item.paths for item in items)
+
+    assert not found()
+    entry.unlink()
+    assert found()
