@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import command
+from pipeline import command, hidden
 from pipeline.engines.base import Engine
 from pipeline.engines.choice import choose_engine
 from pipeline.engines.container import ContainerEngine
@@ -30,6 +30,8 @@ _PROGRAMS = {
     "rsync": ("publish", "rsync", "rsync"),
     "dnf": ("verify, where no image has yum", "dnf", "dnf"),
     "git": ("fetch and patch", "git", "git"),
+    "gpg": ("signs packages and metadata", "gnupg", "gnupg2"),
+    "rpmsign": ("signs packages", "rpm", "rpm-sign"),
     "unshare": ("keeps builds on this host off the network", "util-linux", "util-linux"),
 }
 _WANTED_FREE_BYTES = 2 * 1024**3
@@ -132,7 +134,8 @@ def _target(settings: Settings, name: str) -> Check:
     what = f"target {name}"
     target = settings.targets[name]
     try:
-        engine = choose_engine(settings.engine_override or target.engine, image_reference(settings, target.image))
+        wish = settings.engine_override or target.engine
+        engine = choose_engine(wish, image_reference(settings, target.image), hidden.of(settings))
         image = engine.identify()
         if not image.digest:
             return _absent_image(settings, name, engine)

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline import command, files
 from pipeline.engines import host
 from pipeline.errors import LintError
+from pipeline.hidden import Hidden
 from pipeline.model import BuildResult, Finding
 
 # Source: rpmlint(1); 64 and 66 say that there are findings.
@@ -25,7 +26,7 @@ def plan(config_path: Path, paths: Iterable[Path]) -> list[str]:
 
 
 def check(
-    build: BuildResult, config_path: Path, *, out_path: Path, timeout_seconds: float, log_path: Path
+    build: BuildResult, config_path: Path, *, secrets: Hidden, out_path: Path, timeout_seconds: float, log_path: Path
 ) -> tuple[Finding, ...]:
     """What rpmlint finds in spec, source RPM and RPMs. Raises: LintError when it does not come to an end."""
     parts = [out_path / part.path for part in (build.spec, *(rpm.file for rpm in build.all_rpms))]
@@ -35,7 +36,7 @@ def check(
         for path in (config_path, *parts):
             files.copy_whole(path, folder / path.name)
         result = command.run(
-            [*host.without_rights(), *plan(folder / config_path.name, [folder / path.name for path in parts])],
+            [*host.without_rights(secrets), *plan(folder / config_path.name, [folder / path.name for path in parts])],
             timeout_seconds=timeout_seconds,
             cwd=folder,  # nobody may not enter ours
             log_path=log_path,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from pipeline import hidden
 from pipeline.chain import Chain
 from pipeline.context import JobContext, TargetContext
 from pipeline.engines.base import Engine
@@ -182,7 +183,7 @@ class Run:
     def _engine(self, target_name: str) -> Engine:
         target = self.settings.targets[target_name]
         wish = self.settings.engine_override or target.engine
-        return choose_engine(wish, image_reference(self.settings, target.image))
+        return choose_engine(wish, image_reference(self.settings, target.image), hidden.of(self.settings))
 
 
 def _why_skipped(failed: Chain) -> str:

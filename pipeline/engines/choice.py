@@ -8,16 +8,19 @@ from pipeline.engines.base import Engine
 from pipeline.engines.container import ContainerEngine
 from pipeline.engines.host import HostEngine
 from pipeline.errors import EngineError
+from pipeline.hidden import Hidden
 from pipeline.model import EngineName
 
 
-def choose_engine(wish: str, image: str) -> Engine:
+def choose_engine(wish: str, image: str, secrets: Hidden | None = None) -> Engine:
     """The engine for a wish (`host`, `podman`, `docker` or `auto`) and an image reference.
+
+    `secrets` is what its commands must not reach; a container has nothing but its workspace.
 
     Raises: EngineError when a container is wanted and no engine, or no image, is there.
     """
     if wish == "host" or (wish == "auto" and not image):
-        return HostEngine()
+        return HostEngine(secrets)
     candidates: tuple[EngineName, ...] = ("podman", "docker") if wish == "auto" else (_container_name(wish),)
     for program in candidates:
         if command.is_on_path(program):

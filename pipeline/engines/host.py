@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline import command, marks
+from pipeline import command, hidden, marks
 from pipeline.command import CommandResult
 from pipeline.engines.base import HOST_NAME, Engine, Workspace
 from pipeline.errors import EngineError
+from pipeline.hidden import Hidden
 from pipeline.model import EngineName, Image
 
 # Where a command on this host sees its workspace, and nobody else sees anything. A folder of /tmp,
@@ -60,6 +61,9 @@ class HostEngine(Engine):
 
     name: EngineName = "host"
 
+    def __init__(self, secrets: Hidden | None = None) -> None:
+        self._hidden = secrets or hidden.always()
+
     @lru_cache(maxsize=1)  # noqa: B019  # one engine lives as long as the run
     def identify(self) -> Image:
         version = command.run(["rpmbuild", "--version"], timeout_seconds=_QUICK_SECONDS).stdout.strip()
@@ -80,54 +84,95 @@ class HostEngine(Engine):
         return dir_path
 
     def _open(self, dir_path: Path, read_only: tuple[Path, ...]) -> Workspace:
-        return _HostWorkspace(dir=dir_path, read_only=read_only, walls=_walls())
+        walls = _walls(self._hidden.paths)
+        if self._hidden.must and walls.guest_dir is None:
+            raise EngineError(
+                "key-in-reach",
+                "a build on this host could read the signing key: nothing can be mounted over it here",
+                hint="build in a container (--engine podman), or allow user namespaces:"
+                " `sysctl kernel.unprivileged_userns_clone=1`",
+            )
+        return _HostWorkspace(dir=dir_path, read_only=read_only, walls=walls)
 
 
-def without_rights() -> tuple[str, ...]:
-    """The prefix for a host's tool that runs code of a vendor's: no network, and nobody's rights where we are root.
+def without_rights(secrets: Hidden) -> tuple[str, ...]:
+    """The prefix for a host's tool that runs a vendor's code: no network, no key, nobody's rights where we are root.
 
     rpmlint has rpm parse the spec, and a spec runs commands when it is parsed.
     """
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs")
     as_nobody = nobody if os.getuid() == 0 and command.is_on_path("setpriv") else ()
+    unshare, back = _room()
+    hiding = (*unshare, "sh", "-c", _HIDE_ONLY, "-", *_counted(secrets.paths), *back)
+    if _works([*hiding, "true"]):
+        return (*hiding, *as_nobody)
     return (*_without_network(), *as_nobody)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Walls:
-    """What stands round a command on this host: no network, and where it can be, one path and one host name.
+    """What stands round a command on this host: no network, no key, and where it can be, one path and one host name.
 
-    `back` makes a user who was root of the walls, to build them, who he was.
-    Source: unshare(1), mount(8). Mounts and names that are made so end with the command.
+    `back` makes a user who was root of the walls, to build them, who he was, and takes from root what undoes a mount.
+    Source: unshare(1), mount(8), setpriv(1). Mounts and names that are made so end with the command.
     """
 
     unshare: tuple[str, ...] = ()
     back: tuple[str, ...] = ()
     guest_dir: Path | None = None
+    hidden: tuple[Path, ...] = ()
 
     def prefix(self, dir_path: Path, inside_cwd: str) -> tuple[str, ...]:
         if self.guest_dir is None:
             return self.unshare
-        return (*self.unshare, "sh", "-c", _MOVE_IN, str(dir_path), str(self.guest_dir), inside_cwd, *self.back)
+        places = (str(dir_path), str(self.guest_dir), inside_cwd)
+        return (*self.unshare, "sh", "-c", _MOVE_IN, "-", *places, *_counted(self.hidden), *self.back)
 
 
+# Over a folder an empty one, over a file an empty one. Names of variables say where keys are, so these go as well.
+_HIDE = """
+hide() {
+    if [ -d "$1" ]; then mount -t tmpfs -o ro,mode=555,size=4k hidden "$1"
+    elif [ -e "$1" ]; then mount --bind /dev/null "$1"; fi
+}
+n=$1; shift
+while [ "$n" -gt 0 ]; do hide "$1" || exit 125; shift; n=$((n - 1)); done
+hide "${GNUPGHOME:-}" || exit 125
+unset GNUPGHOME GPG_AGENT_INFO GPG_TTY
+"""
+_HIDE_ONLY = f'{_HIDE} exec "$@"'
 # Not every host has `hostname`, and few builds ask for the name.
-_MOVE_IN = f'mount --bind "$0" "$1" && cd "$2" && shift 2 && {{ hostname {HOST_NAME} 2>/dev/null || :; }} && exec "$@"'
+_MOVE_IN = f"""mount --bind "$1" "$2" && cd "$3" && shift 3 || exit 125
+hostname {HOST_NAME} 2>/dev/null || :
+{_HIDE_ONLY}"""
+# With these, root could take a mount away, or look past it at the disk and at other processes' files.
+# Source: capabilities(7).
+_UNDOING = ("sys_admin", "sys_ptrace", "sys_module", "sys_rawio", "mknod", "dac_read_search", "sys_boot")
 
 
-def _walls() -> _Walls:
+def _counted(paths: tuple[Path, ...]) -> tuple[str, ...]:
+    return (str(len(paths)), *map(str, paths))
+
+
+def _room() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The prefix that makes a room without network for our own mounts, and the one that leaves root's rights there."""
+    user_id, group_id = os.getuid(), os.getgid()
+    all_of_them = ("--mount", "--net", "--uts")
+    if user_id == 0:
+        fewer = ",".join(f"-{name}" for name in _UNDOING)
+        weaken = ("setpriv", f"--bounding-set={fewer}", "--inh-caps=-all")
+        return ("unshare", *all_of_them), weaken if command.is_on_path("setpriv") else ()
+    back = ("unshare", "--user", f"--map-user={user_id}", f"--map-group={group_id}")
+    return ("unshare", "--user", "--map-root-user", *all_of_them), back
+
+
+def _walls(paths: tuple[Path, ...]) -> _Walls:
     """The walls that this machine lets us build."""
     network = _without_network()
     if not network or not _guest_dir_is_there():
         return _Walls(unshare=network)
-    user_id, group_id = os.getuid(), os.getgid()
-    all_of_them = ("--mount", "--net", "--uts")
-    if user_id == 0:
-        walls = _Walls(unshare=("unshare", *all_of_them), guest_dir=_HOST_GUEST_DIR)
-    else:
-        back = ("unshare", "--user", f"--map-user={user_id}", f"--map-group={group_id}")
-        root = ("unshare", "--user", "--map-root-user", *all_of_them)
-        walls = _Walls(unshare=root, back=back, guest_dir=_HOST_GUEST_DIR)
+    unshare, back = _room()
+    walls = _Walls(unshare=unshare, back=back, guest_dir=_HOST_GUEST_DIR, hidden=paths)
     return walls if _works([*walls.prefix(_HOST_GUEST_DIR, "/"), "true"]) else _Walls(unshare=network)
 
 

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from pipeline import command, files, rpmlint
+from pipeline import command, files, hidden, rpmlint
 from pipeline.context import JobContext
 from pipeline.errors import LintError
 from pipeline.ledger import digest_of
@@ -62,6 +62,7 @@ def _check(build: BuildResult, context: JobContext) -> tuple[Finding, ...]:
     return rpmlint.check(
         build,
         context.specs_dir / "rpmlint.toml",
+        secrets=hidden.of(context.settings),
         out_path=context.out_path,
         timeout_seconds=context.settings.time_limits.lint,
         log_path=context.log_path,

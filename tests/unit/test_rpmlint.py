@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import command, rpmlint
+from pipeline import command, hidden, rpmlint
 from pipeline.command import CommandResult
 from pipeline.engines import host
 from pipeline.errors import CommandFailed, LintError
@@ -56,14 +56,14 @@ def check(build, tmp_path, monkeypatch):
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
         # Nobody cannot read a folder of pytest's; who runs it is seen in the integration tests.
-        monkeypatch.setattr(host, "without_rights", lambda: ())
+        monkeypatch.setattr(host, "without_rights", lambda secrets: ())
         (tmp_path / "c.toml").touch()
         for part in (build.spec, build.srpm.file, build.rpms[0].file):
             (tmp_path / part.path).parent.mkdir(exist_ok=True)
             (tmp_path / part.path).touch()
         with command.local.env(PATH=f"{program.parent}:{os.environ['PATH']}"):
-            return rpmlint.check(build, tmp_path / "c.toml", out_path=tmp_path, timeout_seconds=20,
-                                 log_path=tmp_path / "lint.log")  # fmt: skip
+            return rpmlint.check(build, tmp_path / "c.toml", secrets=hidden.always(), out_path=tmp_path,
+                                 timeout_seconds=20, log_path=tmp_path / "lint.log")  # fmt: skip
 
     return run_check
 
