@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote
 
 from pipeline import command, marks
 from pipeline.errors import SigningError
@@ -51,10 +50,10 @@ def reachable(home_dir: Path, work_dir: Path) -> Path:
 
 
 def _dirs(name: str, home_dir: Path | None = None) -> str:
-    """Source: gpgconf(1), --list-dirs: special letters are percent-escaped when all are listed, and not for one."""
+    """Source: gpgconf(1), --list-dirs; one directory that is asked for by its name comes as it is, not escaped."""
     homedir = ["--homedir", str(home_dir)] if home_dir else []
-    said = command.run(["gpgconf", *homedir, "--list-dirs", name], timeout_seconds=_QUICK_SECONDS).stdout
-    return unquote(said.strip("\n")) if "%" in said else said.strip("\n")
+    argv = ["gpgconf", *homedir, "--list-dirs", name]
+    return command.run(argv, timeout_seconds=_QUICK_SECONDS).stdout.removesuffix("\n")
 
 
 def _make_keys_dir() -> None:

@@ -12,7 +12,7 @@ from pipeline import files
 from pipeline.errors import SigningError
 from pipeline.progress import Progress
 from pipeline.settings import Settings
-from pipeline.signing import agent, choice, gpg, home, listing
+from pipeline.signing import agent, choice, gpg, home
 from pipeline.signing.choice import Chosen
 
 _THROWAWAY_NAME = "THROWAWAY key for trying, trust it nowhere"
@@ -119,4 +119,3 @@ def _make_throwaway(path: Path) -> None:
                                years=_THROWAWAY_YEARS, passphrase="")  # fmt: skip
         files.write_whole(path, gpg.secret_key(home_dir, fingerprint, ()))
     path.chmod(0o600)
-    listing.of_file(path)

@@ -351,7 +351,7 @@ class TestOpening:
 class TestKeyring:
     """A key in gpg's own keyring, with `$GNUPGHOME` at places of every kind."""
 
-    @pytest.fixture(params=["short", "with space", "deep/" * 25])
+    @pytest.fixture(params=["short", "with space, %20 and ä", "deep/" * 25])
     def gnupg_home(self, request, tmp_path: Path) -> Iterator[Path]:
         folder = tmp_path / request.param
         folder.mkdir(mode=0o700, parents=True)

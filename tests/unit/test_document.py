@@ -201,7 +201,7 @@ def test_the_schema_is_strict_everywhere(schema):
         lambda text: text["jobs"][0].update(more=1),
         lambda text: text["jobs"][0].pop("evr"),
         lambda text: text["jobs"][0]["stages"][0].update(result="done"),
-        lambda text: text["jobs"][0]["stages"][0].update(stage="sign"),
+        lambda text: text["jobs"][0]["stages"][0].update(stage="bake"),
         lambda text: text["jobs"][0]["stages"][0].update(seconds=-1),
         lambda text: text["jobs"][0]["unit"]["pristine"].update(passed=-1),
         lambda text: text["jobs"][0]["unit"].pop("patched"),
