@@ -200,7 +200,7 @@ def test_packages_are_there_at_their_release_and_no_others_of_the_sets():
     [
         ("", "it said nothing"),
         ("$ dnf install a  (in /conflicts with)\nError: it broke\n", "it broke"),
-        ("Error: \n Problem: a\n  - nothing provides b needed by a-2\n(try to add '--x')", "nothing provides b needed by a-2"),
+        ("Error: \n Problem: a\n  - nothing provides b needed by a-2\n(try to)", "nothing provides b needed by a-2"),
         ("Error: Package: a-1 (ours0)\n      Requires: b\n You could try --x", "Package: a-1 (ours0); Requires: b"),
         ("one\ntwo\nthree\nfour\n", "two; three; four"),
     ],
@@ -236,34 +236,3 @@ def test_the_client_s_configuration_checks_ours_twice_and_nothing_is_the_host_s(
 def test_a_package_that_does_not_lie_where_it_is_named(tmp_path):
     with pytest.raises(VerifyError, match="names vdsm-4.16.30-0.el6.label.905.noarch and has no noarch/vdsm"):
         path_of(Trial(repository_dir=tmp_path, vendor=(), ours=(), previous=(), key_paths=()), rpm("vdsm"))
-
-
-@pytest.fixture
-def repository_dir(tmp_path):
-    (tmp_path / "repodata").mkdir()
-    for name in ("repomd.xml", "repomd.xml.asc", "key.asc"):
-        (tmp_path / "repodata" / name).write_text("")
-    return tmp_path
-
-
-def test_the_sets_are_told_apart_by_their_releases(repository_dir):
-    new = (*rpms(OURS, "vdsm", "vdsm-cli"), rpm("vdsm", OURS, arch="src"), rpm("vdsm-debuginfo"))
-    carried = (
-        *rpms(VENDOR, "vdsm", "vdsm-cli"),
-        *rpms("0.1.el5", "vdsm"),
-        *rpms(OLD, "vdsm", "vdsm-cli"),
-        *rpms("0.el6.label.903", "vdsm"),
-        *rpms(OLD, "other", source="other"),
-    )
-    found = verify.gather(repository_dir, new=new, carried=carried)
-    assert found.ours == rpms(OURS, "vdsm", "vdsm-cli")
-    assert found.previous == rpms(OLD, "vdsm", "vdsm-cli")
-    assert {each.evr.release for each in found.vendor} == {"0.1.el5"}  # rpm's highest, whatever it is
-    assert found.key_paths == (repository_dir / "repodata/key.asc",)
-
-
-@pytest.mark.parametrize(("gone", "told"), [("repomd.xml.asc", "repodata/repomd.xml.asc"), ("key.asc", "public key")])
-def test_what_is_not_signed_is_not_tried(repository_dir, gone, told):
-    (repository_dir / "repodata" / gone).unlink()
-    with pytest.raises(VerifyError, match=f"the staged repository has no {told}"):
-        verify.gather(repository_dir, new=rpms(OURS, "vdsm"), carried=())
