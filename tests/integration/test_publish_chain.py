@@ -12,7 +12,6 @@ from pipeline.flow import TARGET_STAGES
 from pipeline.model import BuildResult
 from tests.integration.conftest import Project
 
-
 # A client's trial of each state takes a second; test_proof has it.
 STAGES = tuple(stage for stage in TARGET_STAGES if stage.name != "verify")
 
