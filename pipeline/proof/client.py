@@ -6,6 +6,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
@@ -84,6 +85,15 @@ def choose_client(engine: Engine, *, network: bool = False) -> Client:
         )
     version = command.run(["dnf", "--version"], timeout_seconds=_QUICK_SECONDS).stdout.split("\n")[0]
     return Client(program="dnf", engine=RootEngine(network=network), label=f"dnf {version} on this host")
+
+
+def identify(engine: Engine) -> str:
+    """What decides which client it will be, without starting one: the image, and the program that is installed here."""
+    image = engine.image if isinstance(engine, ContainerEngine) else ""
+    if not command.is_on_path("dnf"):
+        return image or "none"
+    path = Path(command.path_of("dnf")).resolve()
+    return f"{image} {path} of {datetime.fromtimestamp(path.stat().st_mtime, timezone.utc):%Y-%m-%d %H:%M:%S}".strip()
 
 
 def config_text(repositories: Sequence[str], *, keys: Sequence[str], others: Sequence[str]) -> str:

@@ -12,14 +12,14 @@ from pipeline.errors import VerifyError
 from pipeline.mirrors import layout, published
 from pipeline.model import ProofReport, Repository
 from pipeline.proof import proof
-from pipeline.proof.client import choose_client
+from pipeline.proof.client import choose_client, identify
 from pipeline.proof.trial import Trial, for_hosts, is_remote
 
 
 def inputs(repository: Repository, *, context: TargetContext) -> dict[str, str]:
     """The client, and what it may take besides; the repository comes with its record."""
     return {
-        "client": choose_client(context.engine).label,
+        "client": identify(context.engine),
         "host_repositories": " ".join(_host_repositories(context)) or "none: a stand-in",
     }
 
