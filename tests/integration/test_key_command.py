@@ -62,7 +62,9 @@ def test_a_key_in_a_file_is_made_configured_told_and_exported(checkout, key, tmp
     assert made.document["revocation"] == f"{path}.rev"
     assert "store the revocation certificate elsewhere" in made.stderr
     assert "BEGIN PGP PUBLIC KEY BLOCK" in Path(f"{path}.rev").read_text()
-    rows = subprocess.check_output(["gpg", "--show-keys", "--with-colons", str(path)], text=True).splitlines()
+    rows = subprocess.check_output(
+        ["gpg", "--no-autostart", "--show-keys", "--with-colons", str(path)], text=True
+    ).splitlines()
     (primary,) = [row.split(":") for row in rows if row.startswith(("sec", "ssb"))]
     assert (primary[2], primary[3], primary[11][:2]) == ("4096", "1", "sc")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import plumbum
 import pytest
-from conftest import PackageMaker, Project
+from conftest import ROOT_DIR, PackageMaker, Project
 
 from pipeline import files
 from pipeline.context import JobContext
@@ -34,9 +34,27 @@ def keys() -> Iterator[Keys]:
         yield Keys(home)
 
 
+@pytest.fixture(scope="module")
+def make_packages(make_packages: PackageMaker, tmp_path_factory: pytest.TempPathFactory) -> PackageMaker:
+    """As rpmbuild makes them: without the signatures that other tests want."""
+    made: dict[tuple[object, ...], tuple[Path, ...]] = {}
+
+    def make(name: str, release: str, **wishes: object) -> tuple[Path, ...]:
+        key = (name, release, *sorted(wishes.items()))
+        if key not in made:
+            folder = tmp_path_factory.mktemp("unsigned")
+            made[key] = tuple(Path(shutil.copy(path, folder)) for path in make_packages(name, release, **wishes))
+            subprocess.run(["rpmsign", "--delsign", *map(str, made[key])], check=True, capture_output=True)
+        return made[key]
+
+    return make
+
+
 @pytest.fixture
-def home(keys: Keys) -> Home:
-    return keys.home
+def project(project: Project, make_packages: PackageMaker) -> Project:
+    """Without a configured key."""
+    shutil.copy(ROOT_DIR / "pipeline.toml", project.root_dir)
+    return replace(project, make_packages=make_packages)
 
 
 @pytest.fixture
