@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-
-import requests
+from typing import TYPE_CHECKING
 
 from pipeline.errors import PublishError
+
+if TYPE_CHECKING:  # it takes long to load, and most mirrors are not read over http
+    import requests
 
 _CONNECT_SECONDS = 20
 _SILENCE_SECONDS = 60
@@ -25,6 +27,8 @@ def fetch(url: str, path: Path, timeout_seconds: float) -> None:
 
 def fetch_if_there(url: str, path: Path, timeout_seconds: float) -> bool:
     """Whether the server has the file, which then lies at `path`. Raises: PublishError."""
+    import requests
+
     try:
         with requests.get(url, headers=_HEADERS, stream=True, timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS)) as answer:
             if answer.status_code in (404, 410):
@@ -39,6 +43,8 @@ def fetch_if_there(url: str, path: Path, timeout_seconds: float) -> bool:
 
 def is_there(url: str) -> bool:
     """Whether the server has the file. Raises: PublishError."""
+    import requests
+
     try:
         answer = requests.head(
             url, headers=_HEADERS, timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS), allow_redirects=True
@@ -68,4 +74,6 @@ def _receive(answer: requests.Response, path: Path, url: str, deadline: float) -
 
 
 def _why(error: requests.RequestException) -> str:
+    import requests
+
     return "no answer in time" if isinstance(error, requests.Timeout) else type(error).__name__
