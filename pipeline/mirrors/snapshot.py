@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pipeline import files
 from pipeline.errors import PublishError
+from pipeline.gate import metadata as readable
 from pipeline.mirrors import layout, publishlog, repodata
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.repodata import NewRpm
@@ -72,6 +73,7 @@ class Staging:
         """createrepo_c leaves out a package with a cut header and says nothing: what is named must be what is meant."""
         place = str(self.snapshot_dir)
         index = repodata.read_index((self.snapshot_dir / layout.REPOMD).read_bytes(), place)
+        readable.check((file.kind, file.href, file.digest_name) for file in index.files)
         for file in index.files:
             repodata.verify(file, self.snapshot_dir, place)
         primary = index.file("primary")
