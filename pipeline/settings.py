@@ -9,10 +9,11 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline.dangling import dangling_names
 from pipeline.errors import SettingsError, UsageError
 from pipeline.model import Job, Source
 from pipeline.sourcespec import SOURCE_FORMS, parse_source, sha256_digits
@@ -186,6 +187,14 @@ class MirrorSettings(_Section):
     ssh_command: str = ""
     write_only: bool = False
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.url and len(self.url) != len(self.destination):
+            raise ValueError(f"{len(self.destination)} destinations and {len(self.url)} urls: write one url for each")
+        if self.write_only and not self.url:
+            raise ValueError("a mirror that is write_only is read by its url: add it")
+        return self
+
 
 class SigningSettings(_Section):
     """The key that packages and metadata are signed with: one that gpg-agent has, by fingerprint, or a key file.
@@ -284,8 +293,8 @@ def read_settings(
         settings = Settings.model_validate({**document, **overrides})
     except ValidationError as error:
         told = [_told(item) for item in error.errors()]
-        raise _settings_error(path, [*stray, *told, *_dangling_names(document)]) from None
-    wrong = [*stray, *_dangling_names(document)]
+        raise _settings_error(path, [*stray, *told, *dangling_names(document)]) from None
+    wrong = [*stray, *dangling_names(document)]
     if wrong:
         raise _settings_error(path, wrong)
     if mirror and mirror not in settings.mirrors and not re.search(r"[/:.]", mirror):
@@ -361,48 +370,6 @@ def _told(item: Mapping[str, object]) -> str:
         return f"{key}: missing; add it"
     message = str(item["msg"]).removeprefix("Value error, ")
     return f"{key}: {message[:1].lower()}{message[1:]} (it is {item['input']!r})"
-
-
-def _dangling_names(document: Mapping[str, object]) -> list[str]:
-    """Names that refer to a table that is not there; told also when other things are wrong."""
-    targets, mirrors, images, packages = (
-        _tables(document, key) for key in ("targets", "mirrors", "images", "packages")
-    )
-    defaults = document.get("default_targets")
-    wrong = [
-        f"default_targets: there is no [targets.{name}]"
-        for name in (defaults if isinstance(defaults, list) else ())
-        if _dangles(name, targets)
-    ]
-    wrong += [
-        f"packages.{package}.sources.{name}: empty; name a source"
-        for package in packages
-        for name, listed in _tables(_tables(packages, package), "sources").items()
-        if listed == []
-    ]
-    for name in targets:
-        target = _tables(targets, name)
-        if _dangles(target.get("mirror"), mirrors):
-            wrong.append(f"targets.{name}.mirror: there is no [mirrors.{target['mirror']}]")
-        if target.get("image") and _dangles(target["image"], images):
-            wrong.append(f"targets.{name}.image: there is no [images.{target['image']}]")
-        if not target.get("image") and target.get("engine", "auto") != "host":
-            wrong.append(f"targets.{name}.image: missing; only a target with engine 'host' needs no image")
-        for package in packages:
-            if _dangles(target.get("sources"), _tables(_tables(packages, package), "sources")):
-                wrong.append(f"targets.{name}.sources: there is no packages.{package}.sources.{target['sources']}")
-    return wrong
-
-
-def _dangles(name: object, tables: Mapping[str, object]) -> bool:
-    """Whether a name refers to nothing; what is no name is told with the type that it should have."""
-    return isinstance(name, str) and name not in tables
-
-
-def _tables(document: Mapping[str, object], key: str) -> dict[str, Any]:
-    """The table of that name; an empty one where it is none."""
-    table = document.get(key)
-    return table if isinstance(table, dict) else {}
 
 
 def _settings_error(path: Path, wrong: list[str]) -> SettingsError:

@@ -21,8 +21,9 @@ from pipeline.flow import STAGES
 _ATTEMPT = re.compile(r"\d{8}T\d{6}Z-\d+")
 # What a thing is called until it is whole. Source: write_whole, copy_whole and replace_tree in files.
 _HALF_MADE = re.compile(r"\..+\.(?:[a-z0-9_]{8}|\d+|old)")
-_PACKAGE_DIRS = ("SRPMS", "RPMS", "SPECS", "baseline/SRPMS", "baseline/RPMS", "baseline/SPECS")
-_HALF_MADE_DIRS = ("ledger", "releases", "baseline", *_PACKAGE_DIRS[:3])
+_RELEASE_DIRS = ("SRPMS", "RPMS", "SPECS", "signed")
+_BASELINE_DIRS = ("baseline/SRPMS", "baseline/RPMS", "baseline/SPECS")
+_HALF_MADE_DIRS = ("ledger", "releases", "baseline", *_RELEASE_DIRS)
 _RESERVATION = "reservation.json"
 _CHANGES = "changes.json"
 
@@ -128,7 +129,7 @@ class Search:
     def _releases(self, home: Path, label: str, named: Named) -> Iterator[Item]:
         """Packages, spec and papers of releases that no entry names, a release at a time."""
         found: dict[int | None, list[Path]] = {}
-        for name in _PACKAGE_DIRS[:3]:
+        for name in _RELEASE_DIRS:
             for path in _packages(home / name):
                 found.setdefault(_number_of(path), []).append(path)
         for folder in _children(home / "releases"):
@@ -141,7 +142,7 @@ class Search:
             yield from self._item(what, "no stage stands on it", left)
 
     def _baseline(self, home: Path, label: str, named: Named) -> Iterator[Item]:
-        paths = [path for name in _PACKAGE_DIRS[3:] for path in _packages(home / name)]
+        paths = [path for name in _BASELINE_DIRS for path in _packages(home / name)]
         left = [path for path in paths if not named.needs(path.relative_to(self.out_path))]
         if len(left) == len(paths):
             left += [path for path in (home / "baseline" / "rpmlint.json",) if path.is_file()]

@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "provides": {"model"},
     "files": {"command", "model"},  # cp copies trees
     "sourcespec": {"model"},
-    "settings": {"errors", "model", "sourcespec"},
+    "dangling": set(),
+    "settings": {"dangling", "errors", "model", "sourcespec"},
     "progress": {"errors", "model"},
     "inputs": set(),
     "guard": {"errors", "model", "release"},

@@ -123,6 +123,17 @@ def test_a_release_that_no_entry_names_is_unreachable_but_its_reservation_and_wh
     assert sorted_paths(find()) == sorted_paths(OLD)
 
 
+def test_signed_copies_go_with_their_release_and_those_that_the_entry_names_stay(out, find):
+    for number in (904, 905):
+        out.put(f"{HOME}/signed/noarch/{NEVR}.{number}.noarch.rpm")
+    out.put(f"{HOME}/signed/noarch/vdsm-4.16.30-0.demo.noarch.rpm")
+    out.entry("sign", [f"{HOME}/signed/noarch/{NEVR}.905.noarch.rpm",
+                       f"{HOME}/signed/noarch/vdsm-4.16.30-0.demo.noarch.rpm"])  # fmt: skip
+    found = find()
+    assert f"{HOME}/signed/noarch/{NEVR}.904.noarch.rpm" in found[f"release 904 of {HOME}"]
+    assert sum("signed" in path for paths in found.values() for path in paths) == 1
+
+
 def test_an_entry_that_is_gone_or_cut_short_names_nothing(out, find):
     (out.path / HOME / "ledger" / "patch.json").unlink()
     fetch = out.path / HOME / "ledger" / "fetch.json"

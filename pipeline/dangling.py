@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Names in `pipeline.toml` that refer to a table that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def dangling_names(document: Mapping[str, object]) -> list[str]:
+    """Names that refer to a table that is not there; told also when other things are wrong."""
+    targets, mirrors, images, packages = (
+        _tables(document, key) for key in ("targets", "mirrors", "images", "packages")
+    )
+    defaults = document.get("default_targets")
+    wrong = [
+        f"default_targets: there is no [targets.{name}]"
+        for name in (defaults if isinstance(defaults, list) else ())
+        if _dangles(name, targets)
+    ]
+    wrong += [
+        f"packages.{package}.sources.{name}: empty; name a source"
+        for package in packages
+        for name, listed in _tables(_tables(packages, package), "sources").items()
+        if listed == []
+    ]
+    for name in targets:
+        target = _tables(targets, name)
+        if _dangles(target.get("mirror"), mirrors):
+            wrong.append(f"targets.{name}.mirror: there is no [mirrors.{target['mirror']}]")
+        if target.get("image") and _dangles(target["image"], images):
+            wrong.append(f"targets.{name}.image: there is no [images.{target['image']}]")
+        if not target.get("image") and target.get("engine", "auto") != "host":
+            wrong.append(f"targets.{name}.image: missing; only a target with engine 'host' needs no image")
+        for package in packages:
+            if _dangles(target.get("sources"), _tables(_tables(packages, package), "sources")):
+                wrong.append(f"targets.{name}.sources: there is no packages.{package}.sources.{target['sources']}")
+    return wrong
+
+
+def _dangles(name: object, tables: Mapping[str, object]) -> bool:
+    """Whether a name refers to nothing; what is no name is told with the type that it should have."""
+    return isinstance(name, str) and name not in tables
+
+
+def _tables(document: Mapping[str, object], key: str) -> dict[str, Any]:
+    """The table of that name; an empty one where it is none."""
+    table = document.get(key)
+    return table if isinstance(table, dict) else {}
