@@ -188,7 +188,7 @@ class MirrorSettings(_Section):
     write_only: bool = False
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> MirrorSettings:
         if self.url and len(self.url) != len(self.destination):
             raise ValueError(f"{len(self.destination)} destinations and {len(self.url)} urls: write one url for each")
         if self.write_only and not self.url:
