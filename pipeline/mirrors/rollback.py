@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import checkout
 from pipeline.errors import PublishError
-from pipeline.mirrors import catchup, history, layout, lease, mirror, snapshot
+from pipeline.mirrors import catchup, history, layout, lease, mirror, snapshot, withdrawn
 from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, Publication
@@ -62,7 +62,7 @@ def _entry(staging: Staging, revision: int, settings: Settings) -> LogEntry:
         time=snapshot.now(),
         action="rollback",
         repomd_sha256=staging.repomd_sha256,
-        detail=f"to {revision}",
+        detail=withdrawn.aim_text(revision),
         commit=checkout.read(settings.root_dir).commit,
         who=snapshot.publisher(),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline import checkout, files, guard, release
 from pipeline.context import TargetContext
-from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot
+from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot, withdrawn
 from pipeline.mirrors.destination import find_destination, find_destinations
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.placement import Placed
@@ -87,6 +87,7 @@ def _plan(sets: Sets, metadata: Metadata, context: TargetContext) -> _Content:
     guard.refuse_older(
         (each.published for each in ours if each.is_new), (*state.packages, *(each.published for each in vendor))
     )
+    withdrawn.refuse((each.published for each in ours if each.is_new), state.log)
     here = {each.published.nevra for each in (*ours, *vendor)}
     content = _Content(ours=ours, vendor=vendor, carried=tuple(rpm for rpm in state.packages if rpm.nevra not in here))
     placement.refuse_shared_places(content.everything)

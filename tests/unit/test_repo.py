@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where built packages go in the repository."""
+"""Which packages the stage `repo` refuses before it stages anything."""
 
 from __future__ import annotations
 
@@ -9,66 +9,63 @@ import pytest
 
 from pipeline.errors import PublishError, ReleaseError
 from pipeline.mirrors.mirror import Metadata
-from pipeline.model import BuildResult, Evr, File, MirrorState, PublishedRpm, Rpm
+from pipeline.model import Evr, File, LogEntry, MirrorState, PublishedRpm, Rpm, SignedSet
 from pipeline.stages import repo
 
-
-def built(name: str = "vdsm", arch: str = "x86_64", sha256: str = "a" * 64, epoch: int = 0, release: str = "1") -> Rpm:
-    path = Path("el6/vdsm/RPMS") / f"{name}-4.16.30-{release}.{arch}.rpm"
-    return Rpm(file=File(path=path, size_bytes=7, sha256=sha256), name=name,
-               evr=Evr(epoch=epoch, version="4.16.30", release=release), arch=arch)  # fmt: skip
+NEW, FORMER = "0.el6.label.904", "0.el6.label.903"
 
 
-def state(*rpms: PublishedRpm) -> MirrorState:
-    return MirrorState(destination="M", repomd_sha256="b" * 64, revision=5, packages=rpms)
+def built(release: str, arch: str = "x86_64") -> Rpm:
+    path = Path("el6/vdsm/signed") / f"vdsm-4.16.30-{release}.{arch}.rpm"
+    return Rpm(file=File(path=path, size_bytes=7, sha256="a" * 64), name="vdsm", source="vdsm",
+               evr=Evr(version="4.16.30", release=release), arch=arch)  # fmt: skip
 
 
-def test_packages_lie_by_architecture_and_sources_apart() -> None:
-    rpms = (built(arch="src"), built(), built("vdsm-cli", "noarch"))
-    assert [rpm.href for rpm in repo.plan_new(rpms, state())] == [
-        "SRPMS/vdsm-4.16.30-1.src.rpm",
-        "x86_64/vdsm-4.16.30-1.x86_64.rpm",
-        "noarch/vdsm-cli-4.16.30-1.noarch.rpm",
-    ]
+def published(release: str, arch: str = "x86_64") -> PublishedRpm:
+    rpm = built(release, arch)
+    return PublishedRpm(name=rpm.name, evr=rpm.evr, arch=arch, href=f"{arch}/{rpm.file.path.name}", size_bytes=7,
+                        sha256=rpm.file.sha256, source=rpm.source)  # fmt: skip
 
 
-def test_a_published_package_stays_where_it_is() -> None:
-    (placed,) = repo.plan_new((built(),), state())
-    elsewhere = PublishedRpm(name=placed.name, evr=placed.evr, arch=placed.arch, href="old/v.rpm", size_bytes=7,
-                             sha256=placed.sha256)  # fmt: skip
-    assert repo.plan_new((built(),), state(elsewhere)) == (elsewhere,)
+SIGNED = SignedSet(ours=(built(NEW, "src"), built(NEW)), vendor=(), vendor_origin="", keys=())
 
 
-def test_a_published_package_never_changes() -> None:
-    (placed,) = repo.plan_new((built(sha256="c" * 64),), state())
-    with pytest.raises(PublishError) as raised:
-        repo.plan_new((built(),), state(placed))
-    assert raised.value.message == (
-        "vdsm-4.16.30-1.x86_64 is published already with other contents (sha256 cccccccccccc, ours aaaaaaaaaaaa)"
+def entry(revision: int, action: str, *releases: str, detail: str = "") -> LogEntry:
+    return LogEntry(revision=revision, time=f"2026-11-0{revision}T00:00:00Z", action=action, repomd_sha256="b" * 64,
+                    releases=tuple(("vdsm", f"4.16.30-{each}") for each in releases), detail=detail)  # fmt: skip
+
+
+@pytest.fixture
+def refused(make_context, settings, monkeypatch):
+    """The error of the stage for what a mirror holds; what was staged before is still there."""
+
+    def run(state: MirrorState) -> Exception:
+        monkeypatch.setattr("pipeline.stages.repo.mirror.read_metadata", lambda *_, **__: Metadata(state=state))
+        staged_path = settings.out_path / "demo" / "vdsm" / "repo" / "staged"
+        staged_path.parent.mkdir(parents=True)
+        staged_path.write_text("")
+        with pytest.raises((PublishError, ReleaseError)) as raised:
+            repo.run((SIGNED,), context=make_context())
+        assert staged_path.exists()
+        return raised.value
+
+    return run
+
+
+def state(*rpms: PublishedRpm, log: tuple[LogEntry, ...] = ()) -> MirrorState:
+    return MirrorState(destination="M", repomd_sha256="b" * 64, revision=5, packages=rpms, log=log)
+
+
+def test_what_is_older_is_refused(refused) -> None:
+    error = refused(state(published("0.el6.label.905")))
+    assert error.message.startswith(f"vdsm: 4.16.30-{NEW} does not beat 4.16.30-0.el6.label.905")
+
+
+def test_a_release_that_was_rolled_back_does_not_come_back_by_itself(refused) -> None:
+    log = (entry(1, "publish", FORMER), entry(2, "publish", NEW), entry(3, "rollback", detail="to 1"))
+    error = refused(state(published(FORMER), log=log))
+    assert error.exit_code == 15
+    assert error.message == f"vdsm-4.16.30-{NEW} was rolled back on 2026-11-03T00:00:00Z (revision 3)"
+    assert error.hint == (
+        "`nox -s rollback -- --to 2` brings it back as it was; a change of its input gets a number of its own"
     )
-    assert "bump the release" in raised.value.hint
-
-
-def test_another_epoch_is_another_package() -> None:
-    (placed,) = repo.plan_new((built(epoch=1),), state())
-    assert repo.plan_new((built(),), state(placed))[0].nevra == "vdsm-4.16.30-1.x86_64"
-
-
-def placed(*rpms: Rpm) -> tuple[PublishedRpm, ...]:
-    return repo.plan_new(rpms, state())
-
-
-NEW = "0.el6.label.904"
-
-
-def test_the_stage_refuses_what_is_older_and_leaves_the_staged_repository(make_context, settings, monkeypatch) -> None:
-    newer = state(*placed(built(release="0.el6.label.905")))
-    monkeypatch.setattr("pipeline.stages.repo.mirror.read_metadata", lambda *_, **__: Metadata(state=newer))
-    staged_path = settings.out_path / "demo" / "vdsm" / "repo" / "staged"
-    staged_path.parent.mkdir(parents=True)
-    staged_path.write_text("")
-    source = built(arch="src", release=NEW)
-    build = BuildResult(srpm=source, rpms=(built(release=NEW),), spec=source.file)
-    with pytest.raises(ReleaseError, match=f"vdsm: 4.16.30-{NEW} does not beat 4.16.30-0.el6.label.905"):
-        repo.run((build,), context=make_context())
-    assert staged_path.exists()
