@@ -35,6 +35,7 @@ class Progress:
         self._quiet = quiet
         self._verbose = verbose
         self._state_path: Path | None = None
+        self._noted: set[str] = set()
 
     def log_state_to(self, path: Path) -> None:
         """Append every stage's start and end, one JSON object a line, to `path`."""
@@ -45,6 +46,12 @@ class Progress:
 
     def note(self, text: str) -> None:
         self._say(Text(f"    {_printable(text)}", style="dim"))
+
+    def note_once(self, text: str) -> None:
+        """A line that several stages of a run have to tell: the first one does."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.note(text)
 
     def detail(self, text: str) -> None:
         """A line for those who asked with -v."""
