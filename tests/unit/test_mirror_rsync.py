@@ -15,7 +15,7 @@ from pipeline.mirrors import rsync
 def test_send_removes_and_replaces_nothing() -> None:
     argv = rsync.plan_send(Path("/o/repo"), "rsync://h/m/el6/", Path("/l"), ssh_command="")
     assert argv == [
-        "rsync", "--timeout=60", "--contimeout=20", "-ptO", "--chmod=D755,F644", "--checksum",
+        "rsync", "--timeout=60", "--contimeout=20", "-lptO", "--chmod=D755,F644", "--checksum",
         "--ignore-existing", "--from0", "--files-from=/l", "--", "/o/repo/", "rsync://h/m/el6/",
     ]  # fmt: skip
 
@@ -23,17 +23,50 @@ def test_send_removes_and_replaces_nothing() -> None:
 def test_comparing_sends_nothing() -> None:
     argv = rsync.plan_send(Path("/o/repo"), "h:/el6/", Path("/l"), ssh_command="ssh -p 1", compare_only=True)
     assert argv == [
-        "rsync", "--timeout=60", "--rsh=ssh -p 1", "-ptO", "--chmod=D755,F644", "--checksum",
+        "rsync", "--timeout=60", "--rsh=ssh -p 1", "-lptO", "--chmod=D755,F644", "--checksum",
         "--dry-run", "--out-format=%n", "--from0", "--files-from=/l", "--", "/o/repo/", "h:/el6/",
     ]  # fmt: skip
 
 
-def test_the_switch_sends_one_file_whatever_its_size_and_time() -> None:
-    argv = rsync.plan_switch(Path("/o/repo/repodata/repomd.xml"), "/m/el6/repodata/")
+def test_metadata_that_the_former_snapshot_has_is_linked_and_compared_by_content() -> None:
+    argv = rsync.plan_metadata(Path("/o/repodata"), "h:/el6/s/6/repodata/", former="/el6/s/5/repodata")
     assert argv == [
-        "rsync", "--timeout=60", "-pt", "--chmod=F644", "--ignore-times", "--",
-        "/o/repo/repodata/repomd.xml", "/m/el6/repodata/",
+        "rsync", "--timeout=60", "-rptO", "--chmod=D755,F644", "--checksum", "--link-dest=/el6/s/5/repodata", "--",
+        "/o/repodata/", "h:/el6/s/6/repodata/",
     ]  # fmt: skip
+    first = rsync.plan_metadata(Path("/o/repodata"), "h:/el6/s/6/repodata/", former="")
+    assert [word for word in first if "link-dest" in word] == []
+
+
+def test_the_switch_sends_one_link_and_a_folder_gives_way() -> None:
+    argv = rsync.plan_switch(Path("/o/repodata"), "rsync://h/m/el6/")
+    assert argv == [
+        "rsync", "--timeout=60", "--contimeout=20", "--links", "--force", "--", "/o/repodata", "rsync://h/m/el6/",
+    ]  # fmt: skip
+
+
+def test_a_link_is_made_only_where_none_is() -> None:
+    argv = rsync.plan_new_link(Path("/o/.lock"), "h:/el6/")
+    assert argv == [
+        "rsync", "--timeout=60", "--links", "--ignore-existing", "--out-format=%n", "--", "/o/.lock", "h:/el6/",
+    ]  # fmt: skip
+
+
+def test_what_is_removed_is_named_and_nothing_else_is_looked_at() -> None:
+    argv = rsync.plan_remove(Path("/o/empty"), "h:/el6/", Path("/l"))
+    assert argv == [
+        "rsync", "--timeout=60", "--recursive", "--links", "--delete-missing-args", "--force", "--from0",
+        "--files-from=/l", "--", "/o/empty/", "h:/el6/",
+    ]  # fmt: skip
+
+
+def test_the_names_of_a_listing() -> None:
+    listing = (
+        "drwxr-xr-x          4,096 2026/11/21 10:00:00 .\n"
+        "-rw-r--r--              5 2026/11/21 10:00:00 a b\n"
+        "lrwxrwxrwx             11 2026/11/21 10:00:00 link -> elsewhere\n"
+    )
+    assert rsync.read_list(listing) == ("a b", "link")
 
 
 def test_fetch() -> None:

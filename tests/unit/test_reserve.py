@@ -15,7 +15,7 @@ import pytest
 from pipeline.errors import PublishError, ReleaseError, SettingsError
 from pipeline.inputs import digest
 from pipeline.ledger import Ledger
-from pipeline.model import BuildResult, Evr, File, MirrorState, PublishedRpm, Rpm
+from pipeline.model import BuildResult, Evr, File, MirrorState, PublishedRpm, Rpm, SignedSet
 from pipeline.stages import reserve
 from tests.reserving import IMAGE, SPEC, Machine, git, new_machine
 
@@ -182,11 +182,13 @@ def test_a_former_input_has_its_former_number_until_a_higher_one_is_published(ma
 
 
 def note_build(machine: Machine, *rpms: PublishedRpm) -> None:
-    """Put it into the ledger that these were built here."""
+    """Put it into the ledger that these were built and signed here."""
     made = [Rpm(file=File(path=Path(each.href), size_bytes=1, sha256=each.sha256), name=each.name, evr=each.evr,
                 arch=each.arch, source=each.source) for each in rpms]  # fmt: skip
     build = BuildResult(srpm=made[0], rpms=tuple(made[1:]), spec=made[0].file)
-    Ledger(machine.home_dir, machine.context.out_path).keep("build", build, {}, finished="", seconds=0)
+    signed = SignedSet(ours=build.all_rpms, vendor=(), vendor_origin="", keys=())
+    for stage, record in (("build", build), ("sign", signed)):
+        Ledger(machine.home_dir, machine.context.out_path).keep(stage, record, {}, finished="", seconds=0)
 
 
 @pytest.mark.parametrize("arch", ["src", "x86_64", "noarch"])
