@@ -40,6 +40,7 @@ COMMANDS = {
     "rollback": "An earlier content stands again: -- --to REVISION.",
     "promote": "A snapshot to another channel, without a build: -- --from MIRROR --to MIRROR.",
     "prune": "Snapshots and packages that nothing keeps; with --remove, remove them.",
+    "audit": "A mirror seen from outside: what is missing, changed, unsigned or out of date.",
     "reproduce": "The release built a second time elsewhere: is it the same.",
     "verify": "What hosts will do, by a real client; with -- FILE.rpm ..., packages against their provenance.",
     "compat": "The series on upstream's tags: does it apply, do its tests pass.",

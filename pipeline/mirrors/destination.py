@@ -147,6 +147,20 @@ class Destination:
                           log_path=log_path, may_be_missing=True)  # fmt: skip
         return rsync.read_list(found.stdout) if found else ()
 
+    def list_all(self, log_path: Path | None) -> str:
+        """rsync's list of all that lies there, links not followed; empty where nothing does. Raises: PublishError."""
+        argv = rsync.plan_list_all(f"{self.address}/", ssh_command=self.ssh_command)
+        found = rsync.run(argv, doing=self._cannot("read"), timeout_seconds=self.timeout_seconds,
+                          log_path=log_path, may_be_missing=True)  # fmt: skip
+        return found.stdout if found else ""
+
+    def gather(self, names: Iterable[str], into_dir: Path, log_path: Path | None) -> None:
+        """Copy those of the files that can be read, with the folders that they lie in. Raises: PublishError."""
+        with self._listed(names) as list_path:
+            argv = rsync.plan_gather(f"{self.address}/", into_dir, list_path, ssh_command=self.ssh_command)
+            rsync.run(argv, doing=self._cannot("read"), timeout_seconds=self.timeout_seconds,
+                      log_path=log_path, accept=(0, 23))  # fmt: skip
+
     def missing(self, names: Collection[str], log_path: Path | None) -> tuple[str, ...]:
         """Those of the files that are not there. Raises: PublishError."""
         if self.is_local:

@@ -125,6 +125,22 @@ def plan_list(source: str, *, ssh_command: str = "") -> list[str]:
     return [*_common(source, ssh_command), "--links", "--list-only", "--dirs", "--", source]
 
 
+def plan_list_all(source: str, *, ssh_command: str = "") -> list[str]:
+    """The command that lists all below a folder: sizes as plain numbers, names as they are."""
+    return [
+        *_common(source, ssh_command), "--recursive", "--links", "--list-only", "--no-human-readable",
+        "--8-bit-output", "--", source,
+    ]  # fmt: skip
+
+
+def plan_gather(source: str, into_dir: Path, list_path: Path, *, ssh_command: str = "") -> list[str]:
+    """The command that copies the listed files by their names, and what links lead to; 23 where some are not given."""
+    return [
+        *_common(source, ssh_command), "-t", "--copy-links", "--no-implied-dirs", "--from0",
+        f"--files-from={list_path}", "--", source, f"{into_dir}/",
+    ]  # fmt: skip
+
+
 def read_list(output: str) -> tuple[str, ...]:
     """The names in what `--list-only` printed of a folder. Source: rsync(1): mode, size, date, time, name."""
     rows = [line.split(maxsplit=4) for line in output.splitlines()]

@@ -54,6 +54,20 @@ def is_there(url: str) -> bool:
     return answer.status_code == 200
 
 
+def size_of(url: str) -> int | None:
+    """The file's size as the server tells it, -1 where it does not; `None` for no such file. Raises: PublishError."""
+    try:
+        answer = requests.head(
+            url, headers=_HEADERS, timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS), allow_redirects=True
+        )
+    except requests.RequestException as error:
+        raise failed(url, _why(error), "see whether the web server is up, and at its address") from None
+    if answer.status_code in (404, 410):
+        return None
+    told = answer.headers.get("Content-Length", "")
+    return int(told) if answer.status_code == 200 and told.isdecimal() else -1
+
+
 def failed(url: str, why: str, hint: str) -> PublishError:
     return PublishError("mirror-web", f"{url} cannot be read: {why}", hint=hint)
 

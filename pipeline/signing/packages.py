@@ -27,6 +27,9 @@ _OTHER_TAGS = ("DSAHEADER", "SIGGPG")
 _SIGNATURE = re.compile(r"(?P<algorithm>\w+)/(?P<digest>\w+), .*, Key ID (?P<key_id>[0-9a-f]+)")
 _LEAD_BYTES = 96
 _HEADER_MAGIC = b"\x8e\xad\xe8\x01"
+# How what `problems` says of a whole package begins.
+NOT_SIGNED = "it is not signed"
+BY_ANOTHER_KEY = "it is signed by another key"
 _HINT = "take it out, or sign it anew from the package that was built: `.venv/bin/nox -s sign`"
 
 
@@ -109,7 +112,7 @@ def _fault(path: Path, trust: _Trust, now_seconds: float) -> str:
     rsa = [_SIGNATURE.search(header.format(f"%{{{tag}:pgpsig}}")) for tag in _RSA_TAGS]
     other = [_SIGNATURE.search(header.format(f"%{{{tag}:pgpsig}}")) for tag in _OTHER_TAGS]
     if not any((*rsa, *other)):
-        return "it is not signed"
+        return NOT_SIGNED
     for found in filter(None, (*rsa, *other)):
         problem = _of_signature(found, trust, now_seconds)
         if problem:
@@ -124,7 +127,7 @@ def _of_signature(found: re.Match[str], trust: _Trust, now_seconds: float) -> st
     if key_id in trust.subkeys:
         return f"it is signed by {key_id}, a subkey of {trust.subkeys[key_id].fingerprint}: rpm 4.8 knows no subkeys"
     if key_id not in trust.keys:
-        return f"it is signed by another key, {key_id} (to trust: {', '.join(trust.keys) or 'none'})"
+        return f"{BY_ANOTHER_KEY}, {key_id} (to trust: {', '.join(trust.keys) or 'none'})"
     if found["algorithm"] != "RSA" or found["digest"] != "SHA256":
         return f"its signature is {found['algorithm']}/{found['digest']}, where rpm 4.8 needs RSA/SHA256"
     key = trust.keys[key_id]

@@ -30,6 +30,7 @@ ONLY_IN = {
     "specfile": {"overlay"},
     "rich": {"progress"},
     "click": {
+        "commands.audit",
         "commands.frame",
         "commands.keys",
         "commands.mirror",
@@ -113,6 +114,8 @@ MAY_IMPORT = {
         "proof.trial",
         "rpmheaders",
     },
+    "audit.findings": set(),
+    "audit.listing": set(),
     "refreshing.home": {"command", "settings"},
     "mirrors.metadata.faults": {"errors"},
     "mirrors.metadata.indexed": {"mirrors.metadata.faults"},
