@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shlex
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ from pipeline.gitenv import OF_A_REPOSITORY
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE_SECONDS = 5.0
 _TAIL_BYTES = 256 * 1024
+# How often, and at how much, somebody looks who watches a command.
+_LOOK_SECONDS = 0.25
+_LOOK_BYTES = 512
 # A user's name alone is no secret, but where it stands for a token: in http.
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]*:[^/\s]*@|(?<=http://)[^/\s]+@|(?<=https://)[^/\s]+@")
 
@@ -63,13 +67,14 @@ def run(
     capture: bool = True,
     accept: Sequence[int] = (0,),
     tidies: bool = False,
+    watch: Callable[[bytes], None] | None = None,
 ) -> CommandResult:
     """The result of `argv`, whose exit code is one of `accept`.
 
     With `capture`, standard output is returned and standard error goes to the log; without, both
     go to the log in the order they were written. `env` is laid over this process's environment, of
     which git does not see whose repository it is run from. A command that `tidies` up behind others
-    may run while these are ended.
+    may run while these are ended. `watch` is given the end of what was captured so far, while it runs.
 
     Raises: CommandMissing, CommandTimedOut, CommandFailed; KeyboardInterrupt after the group ended;
     Interrupted while nothing may start.
@@ -86,7 +91,7 @@ def run(
                 process = _start(argv, cwd, env, stdout=captured if capture else log, stderr=log)
                 if not tidies:
                     _running.add(process)
-            exit_code = process.wait(timeout=timeout_seconds)
+            exit_code = _wait(process, timeout_seconds, (lambda: watch(_end_of(captured))) if watch else None)
             if not tidies and process not in _running:  # it was told to end: podman then ends with 0, its work undone
                 exit_code = -signal.SIGTERM
         except subprocess.TimeoutExpired:
@@ -179,6 +184,32 @@ def _start(
     return cast(subprocess.Popen[bytes], process)
 
 
+def _wait(process: subprocess.Popen[bytes], timeout_seconds: float, look: Callable[[], None] | None) -> int:
+    """The exit code, in the moment that it ends: Popen's own wait with a limit asks in ever longer pauses."""
+    deadline = time.monotonic() + timeout_seconds
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:  # it was ended, and somebody saw it
+        return process.wait()
+    try:
+        ended = select.poll()
+        ended.register(descriptor, select.POLLIN)
+        while not ended.poll(1000 * max(0.0, min(deadline - time.monotonic(), _LOOK_SECONDS))):
+            if time.monotonic() >= deadline:
+                raise subprocess.TimeoutExpired(process.args, timeout_seconds)
+            if look:
+                look()
+    finally:
+        os.close(descriptor)
+    return process.wait()
+
+
+def _end_of(stream: IO[bytes]) -> bytes:
+    """The last bytes of what the process wrote, which goes on writing where it is: its place in the file is ours too."""
+    size = os.fstat(stream.fileno()).st_size
+    return os.pread(stream.fileno(), _LOOK_BYTES, max(0, size - _LOOK_BYTES))
+
+
 @contextmanager
 def _interrupt_held() -> Iterator[None]:
     """Keep a ctrl-C until the block is done: between a start and its record it would leave a process behind."""
@@ -203,9 +234,10 @@ def _end_groups(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """
     try:
         told = [process for process in processes if _signal_group(process, signal.SIGTERM)]
-        deadline = time.monotonic() + _GRACE_SECONDS
+        deadline, pause = time.monotonic() + _GRACE_SECONDS, 0.001
         while time.monotonic() < deadline and any(_group_lives(process) for process in told):
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.02)  # rsync's second process ends a moment after the first
     finally:  # also when somebody presses ctrl-C once more
         for process in processes:
             _signal_group(process, signal.SIGKILL)

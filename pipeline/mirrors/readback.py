@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read a snapshot back from where it now lies, as its readers will: by its url where there is one.
 
-A snapshot is a whole repository of its own, so it can be tried before anybody is led to it.
+A snapshot is a whole repository of its own, so it can be tried before anybody is led to it. On this machine it is read
+where it lies; from elsewhere it is copied.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import PublishError
@@ -23,41 +25,69 @@ def check_snapshot(
 
     Raises: PublishError.
     """
-    with tempfile.TemporaryDirectory(dir=place.scratch_dir, prefix="readback-") as name:
-        folder = Path(name)
-        snapshot = layout.snapshot(revision)
-        _get(
-            place, [f"{snapshot}/{layout.REPOMD}", f"{snapshot}/{layout.SIGNATURE}"], folder / layout.REPODATA, log_path
-        )
-        index = repodata.read_index((folder / layout.REPOMD).read_bytes(), place.address)
-        _get(place, [f"{snapshot}/{file.href}" for file in index.files], folder / layout.REPODATA, log_path)
+    snapshot = layout.snapshot(revision)
+    where = f"{place.address}/{snapshot}"
+    with _folder_for(place, snapshot) as folder:
+        _get(place, snapshot, [layout.REPOMD, layout.SIGNATURE], folder, log_path)
+        repomd, signed = (_content(folder / name, where) for name in (layout.REPOMD, layout.SIGNATURE))
+        index = repodata.read_index(repomd, place.address)
+        _get(place, snapshot, [file.href for file in index.files], folder, log_path)
         for file in index.files:
-            repodata.verify(file, folder, f"{place.address}/{snapshot}")
-        signature.verify((folder / layout.REPOMD).read_bytes(), (folder / layout.SIGNATURE).read_bytes(), [keys_path])
-        _check_links(place, snapshot, packages, folder / "packages", log_path)
+            repodata.verify(file, folder, where)
+        signature.verify(repomd, signed, [keys_path])
+        for href in {href.partition("/")[0]: href for href in packages if href.endswith(".rpm")}.values():
+            _check_link(place, snapshot, href, folder, log_path)
 
 
-def _check_links(
-    place: Destination, snapshot: str, packages: Sequence[str], folder: Path, log_path: Path | None
-) -> None:
-    """See that one new package of each folder is found from the snapshot. Raises: PublishError."""
-    for href in {href.partition("/")[0]: href for href in packages if href.endswith(".rpm")}.values():
-        try:
-            _get(place, [f"{snapshot}/{href}"], folder, log_path)
-        except PublishError as error:
-            raise PublishError(
-                "mirror-links",
-                f"{snapshot}/{href} on the mirror {place.url or place.address} cannot be read: {error.message}",
-                hint="its links must be followed: `munge symlinks = no` for the rsync module, FollowSymLinks for httpd",
-                log_path=log_path,
-            ) from None
+def _check_link(place: Destination, snapshot: str, href: str, folder: Path, log_path: Path | None) -> None:
+    """See that a package is found from the snapshot. Raises: PublishError."""
+    try:
+        _get(place, snapshot, [href], folder, log_path)
+        with (folder / href).open("rb") as stream:
+            stream.read(1)  # that it is what was sent is seen from its own place
+    except (PublishError, OSError) as error:
+        why = error.message if isinstance(error, PublishError) else error.strerror
+        raise PublishError(
+            "mirror-links",
+            f"{snapshot}/{href} on the mirror {place.url or place.address} cannot be read: {why}",
+            hint="its links must be followed: `munge symlinks = no` for the rsync module, FollowSymLinks for httpd",
+            log_path=log_path,
+        ) from None
 
 
-def _get(place: Destination, names: Sequence[str], folder: Path, log_path: Path | None) -> None:
-    """Copy files of the place into one folder here, as readers get them."""
-    folder.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def _folder_for(place: Destination, snapshot: str) -> Iterator[Path]:
+    """Where the snapshot can be read: in its place, or a folder that it is copied to."""
+    if _is_in_place(place):
+        yield Path(place.address) / snapshot
+        return
+    with tempfile.TemporaryDirectory(dir=place.scratch_dir, prefix="readback-") as name:
+        yield Path(name)
+
+
+def _get(place: Destination, snapshot: str, names: Sequence[str], folder: Path, log_path: Path | None) -> None:
+    """Have files of the snapshot, all of one folder, at the same names below a folder here, as readers get them."""
+    if _is_in_place(place):
+        return
+    into_dir = (folder / names[0]).parent
+    into_dir.mkdir(parents=True, exist_ok=True)
     if place.url:
         for name in names:
-            web.fetch(f"{place.url}/{name}", folder / name.rpartition("/")[2], place.timeout_seconds)
+            web.fetch(f"{place.url}/{snapshot}/{name}", folder / name, place.timeout_seconds)
     else:
-        place.fetch(names, folder, log_path)
+        place.fetch([f"{snapshot}/{name}" for name in names], into_dir, log_path)
+
+
+def _content(path: Path, where: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PublishError(
+            "mirror-failed",
+            f"{path.name} of {where} cannot be read: {error.strerror}",
+            hint="look at the mirror's disk, then run the same again: what readers use was not touched",
+        ) from None
+
+
+def _is_in_place(place: Destination) -> bool:
+    return place.is_local and not place.url

@@ -77,8 +77,11 @@ class Staging:
         for file in index.files:
             repodata.verify(file, self.snapshot_dir, place)
         primary = index.file("primary")
-        named = Counter(repodata.read_packages(self.snapshot_dir / primary.href, place) if primary else ())
-        wrong = [*(Counter(meant) - named), *(named - Counter(meant))]
+        named = repodata.read_packages(self.snapshot_dir / primary.href, place) if primary else ()
+        if named == tuple(meant):
+            return
+        counted, wanted = Counter(named), Counter(meant)
+        wrong = [*(wanted - counted), *(counted - wanted)] if counted != wanted else []
         if wrong:
             raise PublishError(
                 "repodata-differs",
