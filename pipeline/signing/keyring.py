@@ -41,7 +41,9 @@ def opened(settings: Settings, progress: Progress, *, target_name: str) -> Itera
         if chosen.listed is None:
             _make_throwaway(chosen.path)
             chosen = choice.of(settings, target_name)
-        progress.note_once(f"signed with a key for trying, {chosen.path}: hosts should trust none but a key of your own")
+        progress.note_once(
+            f"signed with a key for trying, {chosen.path}: hosts should trust none but a key of your own"
+        )
     with open_key(chosen) as key:
         yield key
 
