@@ -205,7 +205,7 @@ def _wait(process: subprocess.Popen[bytes], timeout_seconds: float, look: Callab
 
 
 def _end_of(stream: IO[bytes]) -> bytes:
-    """The last bytes of what the process wrote, which goes on writing where it is: its place in the file is ours too."""
+    """The last bytes of what the process wrote; it goes on writing where it is, for its place in the file is ours."""
     size = os.fstat(stream.fileno()).st_size
     return os.pread(stream.fileno(), _LOOK_BYTES, max(0, size - _LOOK_BYTES))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import signal
@@ -81,6 +82,18 @@ def test_a_release_in_a_container_builds_as_an_ordinary_user_without_network(che
     assert containers() == []
     again = checkout.run("release", *DEMO)
     assert set(again.stages.values()) == {"cached"}
+
+
+def test_python_2_reads_the_metadata_as_we_do(checkout: Checkout) -> None:
+    """yum 3 opens metadata by Python 2's gzip module, and by no other."""
+    assert checkout.run("release", *DEMO).code == 0
+    repodata_dir = (checkout.out / "mirror/el6-bullseye/repodata").resolve()
+    code = "import glob, gzip, sys; [sys.stdout.write(gzip.open(p).read()) for p in sorted(glob.glob('/r/*.gz'))]"
+    reference = image_reference(read_settings(checkout.root, environ={}), "bullseye")
+    argv = ["podman", "run", "--rm", "--network=none", f"--volume={repodata_dir}:/r:ro", reference, "python2.7"]
+    found = subprocess.run([*argv, "-c", code], check=True, capture_output=True)
+    assert found.stdout == b"".join(gzip.decompress(path.read_bytes()) for path in sorted(repodata_dir.glob("*.gz")))
+    assert found.stdout.count(b"</package>") == 3 * 16
 
 
 def test_a_build_past_its_time_limit_leaves_no_container(checkout: Checkout) -> None:

@@ -131,16 +131,6 @@ def test_what_a_chunk_has_of_other_readers(tmp_path):
         assert subprocess.check_output(["gzip", "-dc", files[kind]]) == text
 
 
-@pytest.mark.skipif(shutil.which("python2.7") is None, reason="no Python 2 here")
-def test_the_python_of_yum_reads_it(tmp_path):
-    path = spliced(tmp_path, {}, [package(number) for number in range(300)])[PRIMARY]
-    code = "import gzip, sys; sys.stdout.write(gzip.open(sys.argv[1]).read())"
-    done = subprocess.run(["python2.7", "-c", code, path], capture_output=True)
-    if done.returncode == 127:
-        pytest.skip("python2.7 is a name only")
-    assert done.stdout == gzip.decompress(path.read_bytes())
-
-
 _TEXT = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 _WORD = st.text(st.sampled_from("abz019._+~&<>\"'é\u4e2d"), min_size=1, max_size=8)
 
