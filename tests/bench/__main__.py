@@ -66,7 +66,7 @@ class Bench:
         for entry in (home_dir / "ledger").iterdir():
             if entry.stem not in _AT_HAND:
                 entry.unlink()
-        for made in ("SRPMS", "RPMS", "SPECS", "releases", "tree", "logs"):
+        for made in ("SRPMS", "RPMS", "SPECS", "releases", "signed", "tree", "logs"):
             shutil.rmtree(home_dir / made, ignore_errors=True)
         shutil.rmtree(self.start_dir / self.target / "ledger", ignore_errors=True)
         shutil.rmtree(self.start_dir / self.target / "repo", ignore_errors=True)
@@ -103,7 +103,12 @@ class Bench:
         tests_dir = ROOT / "tests" / "patched"
         python = "python3" if image["engine"] == "host" else "python2.7"
         words = [work_dir, srpm, ROOT / "patches/vdsm", tests_dir, ROOT / "specs/vdsm/rpmlint.toml", dist, python]
-        environment = {"BENCH_CHECKS": checks, "BENCH_ENGINE": " ".join(engine)}
+        environment = {
+            "BENCH_CHECKS": checks,
+            "BENCH_ENGINE": " ".join(engine),
+            "BENCH_BASELINE": str(home_dir / "baseline"),
+            "BENCH_KEY": str(self.start_dir / ".key" / "secret.asc"),
+        }
         _run([str(BARE), *map(str, words), str(work_dir / "mirror"), *engine], environment)
 
 

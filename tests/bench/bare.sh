@@ -72,5 +72,48 @@ fi
 rpmlint --config "$config" "$spec" "$work"/SRPMS/*.rpm "$work"/RPMS/*/*.rpm >"$work/lint.log" 2>&1 || true
 mkdir "$work/repo"
 cp "$work"/RPMS/*/*.rpm "$work/repo/"
-createrepo_c --quiet --general-compress-type=gz --checksum sha256 "$work/repo"
+if [ "${BENCH_CHECKS:-yes}" = yes ]; then
+    # Signed with the key at hand, verified, and tried by a client: the vendor's set, ours, back, ours, nothing to do.
+    find "$BENCH_BASELINE" -name '*.rpm' -exec cp {} "$work/repo/" \;
+    home=$(mktemp -d /tmp/bench-gpg.XXXXXX)
+    trap 'gpgconf --homedir "$home" --kill all; rm -rf "$home"' EXIT
+    gpg --homedir "$home" --batch --quiet --import "$BENCH_KEY"
+    id=$(gpg --homedir "$home" --with-colons --list-keys | sed -n 's/^fpr:*\([^:]*\):$/\1/p' | head -1)
+    gpg --homedir "$home" --armor --export "$id" >"$work/key.asc"
+    rpmsign --addsign --rpmv3 --define "__gpg $(command -v gpg)" --define "_gpg_path $home" \
+        --define "_gpg_name $id" "$work"/repo/*.rpm >"$work/sign.log" 2>&1
+    rpmkeys --define "_dbpath $work/keys" --define '_keyring rpmdb' --import "$work/key.asc"
+    rpmkeys --define "_dbpath $work/keys" --define '_keyring rpmdb' --define '_pkgverify_level all' --checksig \
+        "$work"/repo/*.rpm >"$work/checksig.log"
+    createrepo_c --quiet --general-compress-type=gz --checksum sha256 "$work/repo"
+    gpg --homedir "$home" --batch --armor --detach-sign "$work/repo/repodata/repomd.xml"
+    mkdir -p "$work/stand-in"
+    {
+        printf '%s: 1\n' Version Release License Summary
+        printf 'Name: stand-in\nBuildArch: noarch\n'
+        rpm -qp --requires "$work"/repo/*.rpm | grep -v -e '^rpmlib' -e '^vdsm' -e '^config(' | sort -u |
+            sed -e 's/ >= / = /' -e 's/ > \(.*\)/ = \1.1/' -e 's/^/Provides: /'
+        printf '%%description\n%%files\n'
+    } >"$work/stand-in/stand-in.spec"
+    rpmbuild -bb --quiet --define "_rpmdir $work/stand-in" "$work/stand-in/stand-in.spec" >/dev/null 2>&1
+    createrepo_c --quiet "$work/stand-in"
+    client() {
+        dnf --quiet --assumeyes --noplugins --installroot "$work/client" --releasever 6 --forcearch x86_64 \
+            --disablerepo='*' --setopt=tsflags=noscripts --setopt=reposdir=/nonexistent --setopt=best=1 --setopt=metadata_expire=never \
+            --repofrompath="ours,file://$work/repo" --repofrompath="host,file://$work/stand-in" \
+            --setopt=ours.gpgcheck=1 --setopt=ours.repo_gpgcheck=1 --setopt=ours.gpgkey="file://$work/key.asc" \
+            --setopt=host.gpgcheck=0 "$@" >>"$work/client.log" 2>&1
+        rpm --root "$work/client" --dbpath /var/lib/rpm --verify --all >>"$work/client.log" 2>&1 || true
+    }
+    vendor=$(find "$BENCH_BASELINE" -name '*.rpm' ! -name '*.src.rpm' ! -name '*debug*' -exec basename {} .rpm \;)
+    # shellcheck disable=SC2086  # the list is words
+    client install $vendor
+    client upgrade 'vdsm*'
+    # shellcheck disable=SC2086
+    client downgrade $vendor
+    client upgrade 'vdsm*'
+    client upgrade 'vdsm*'
+else
+    createrepo_c --quiet --general-compress-type=gz --checksum sha256 "$work/repo"
+fi
 rsync -a "$work/repo/" "$mirror/"
