@@ -39,8 +39,8 @@ def publication(places: Sequence[Destination], revision: int, repomd_sha256: str
     )
 
 
-def load_of(folder: Path, revision: int, names: Sequence[str]) -> Load:
-    """What a staged folder is to the place that it was made for; its log tells on what it rests."""
+def load_of(folder: Path, revision: int, names: Sequence[str], base_repomd_sha256: str) -> Load:
+    """What a staged folder is to the place whose state it was made from."""
     snapshot_dir = folder / layout.snapshot(revision)
     log = publishlog.read((snapshot_dir / layout.REPODATA / layout.LOG).read_bytes(), str(folder))
     return Load(
@@ -49,7 +49,7 @@ def load_of(folder: Path, revision: int, names: Sequence[str]) -> Load:
         repomd_sha256=files.sha256_of(snapshot_dir / layout.REPOMD),
         files=tuple(names),
         former=log[-2].revision if len(log) > 1 else 0,
-        base_repomd_sha256=log[-2].repomd_sha256 if len(log) > 1 else "",
+        base_repomd_sha256=base_repomd_sha256,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -62,14 +63,16 @@ class Destination:
             return self._local_read(names)
         with self._folder() as folder:
             self._fetch_some(names, folder, log_path)
-            return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+            for path in filter(Path.is_dir, folder.iterdir()):
+                raise self.failure("read", f"{layout.REPODATA}/{path.name} there is no file")
+            return {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def fetch(self, names: Iterable[str], into_dir: Path, log_path: Path | None) -> None:
         """Copy files of the repository, all into one folder here. Raises: PublishError."""
         into_dir.mkdir(parents=True, exist_ok=True)
-        if self.write_only:
+        if self.is_local or self.write_only:
             for name in names:
-                web.fetch(f"{self.url}/{name}", into_dir / name.rpartition("/")[2], self.timeout_seconds)
+                self._fetch_one(name, into_dir / name.rpartition("/")[2])
             return
         sources = [f"{self.address}/{name}" for name in names]
         self._run(rsync.plan_fetch(sources, into_dir, ssh_command=self.ssh_command), "read", log_path)
@@ -83,12 +86,15 @@ class Destination:
             argv = rsync.plan_send(source_dir, f"{self.address}/", list_path, ssh_command=self.ssh_command)
             self._run(argv, "written", log_path)
 
-    def send_metadata(self, source_dir: Path, revision: int, former: int, log_path: Path | None) -> None:
+    def send_metadata(
+        self, source_dir: Path, revision: int, former: int, log_path: Path | None, *, replace: bool = False
+    ) -> None:
         """Put a snapshot's metadata there; what the former one has too is linked, not sent. Raises: PublishError."""
         argv = rsync.plan_metadata(
             source_dir / layout.link_to(revision),
             f"{self.address}/{layout.link_to(revision)}/",
             former=self._basis(former) if former else "",
+            replace=replace,
             ssh_command=self.ssh_command,
         )
         self._run(argv, "written", log_path)
@@ -187,6 +193,15 @@ class Destination:
         path = re.sub(rf"^{_HOST}:", "", self.address)
         return f"{path}/{layout.link_to(revision)}" if path.startswith("/") else ""
 
+    def _fetch_one(self, name: str, path: Path) -> None:
+        if self.write_only:
+            web.fetch(f"{self.url}/{quote(name)}", path, self.timeout_seconds)
+            return
+        try:
+            shutil.copy2(Path(self.address) / name, path)
+        except OSError as error:
+            raise self.failure("read", f"{error.strerror} at {error.filename}") from None
+
     def _fetch_some(self, names: Collection[str], folder: Path, log_path: Path | None) -> None:
         if self.write_only:
             for name in names:
@@ -201,7 +216,7 @@ class Destination:
         for name in names:
             try:
                 found[name] = (folder / name).read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 continue
             except OSError as error:
                 raise self.failure("read", f"{error.strerror} at {error.filename}") from None

@@ -110,7 +110,7 @@ def _publish(
         )
         if dry_run:
             return catchup.publication(places, staging.revision, staging.repomd_sha256, changed=True)
-        load = catchup.load_of(staging.dir, staging.revision, names)
+        load = catchup.load_of(staging.dir, staging.revision, names, metadata.state.repomd_sha256)
         return catchup.deliver(load, places, settings, progress, log_path)
 
 

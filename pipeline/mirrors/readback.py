@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from pipeline.errors import PublishError
 from pipeline.mirrors import layout, repodata, web
@@ -73,7 +74,7 @@ def _get(place: Destination, snapshot: str, names: Sequence[str], folder: Path, 
     into_dir.mkdir(parents=True, exist_ok=True)
     if place.url:
         for name in names:
-            web.fetch(f"{place.url}/{snapshot}/{name}", folder / name, place.timeout_seconds)
+            web.fetch(f"{place.url}/{snapshot}/{quote(name)}", folder / name, place.timeout_seconds)
     else:
         place.fetch([f"{snapshot}/{name}" for name in names], into_dir, log_path)
 

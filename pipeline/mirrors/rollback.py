@@ -52,7 +52,7 @@ def run(
             )
             if dry_run:
                 return catchup.publication(places, staging.revision, staging.repomd_sha256, changed=True)
-            load = catchup.load_of(staging.dir, staging.revision, ())
+            load = catchup.load_of(staging.dir, staging.revision, (), metadata.state.repomd_sha256)
             return catchup.deliver(load, places, settings, progress, log_path)
 
 

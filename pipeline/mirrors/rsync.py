@@ -63,7 +63,8 @@ _BY_EXIT_CODE = {
 # What is left out is what this side says when the other has spoken and gone.
 _COMPLAINT = re.compile(r"rsync: (?!\[\w+\] (read|write) error: )|@ERROR|ssh: ")
 _NOT_THERE = re.compile(r"rsync: .*: No such file or directory \(2\)")
-_EXISTS = re.compile(r"symlink .* failed: File exists")
+# The link, or the folder for it.
+_EXISTS = re.compile(r"(symlink|mkdir) .* failed: File exists")
 _NOT_THERE_FOR_RRSYNC = re.compile(r"^\S*rrsync error: .*No such file or directory$", re.MULTILINE)
 
 
@@ -84,14 +85,18 @@ def plan_send(
     ]  # fmt: skip
 
 
-def plan_metadata(source_dir: Path, destination: str, *, former: str, ssh_command: str = "") -> list[str]:
+def plan_metadata(
+    source_dir: Path, destination: str, *, former: str, replace: bool, ssh_command: str = ""
+) -> list[str]:
     """The command that puts a snapshot's metadata there; files that `former` has too become links to these.
 
-    `former` is a folder of the mirror, relative to the destination.
+    `former` is a folder of the mirror, relative to the destination. Without `replace` what is there stays as it is:
+    another publisher may have taken the same number.
     """
+    kept = [] if replace else ["--ignore-existing"]
     linked = [f"--link-dest={former}"] if former else []
     return [
-        *_common(destination, ssh_command), "-rptO", "--chmod=D755,F644", "--checksum", *linked, "--",
+        *_common(destination, ssh_command), "-rptO", "--chmod=D755,F644", "--checksum", *kept, *linked, "--",
         f"{source_dir}/", destination,
     ]  # fmt: skip
 

@@ -16,6 +16,8 @@ from pipeline.mirrors import layout, mirror, readback
 from pipeline.mirrors.destination import Destination
 from pipeline.progress import Progress
 
+REVISION_TAKEN = "revision-taken"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
@@ -61,21 +63,14 @@ def _put(load: Load, place: Destination, log_path: Path) -> None:
     """Send what is new, and see that it has arrived as it is here and can be read as readers will."""
     names = [*load.files, *_links(load)]
     place.send(load.dir, names, log_path, anew=not load.base_repomd_sha256)
+    metadata = []
     for revision in _snapshots(load):
-        place.send_metadata(load.dir, revision, load.former if revision == load.revision else 0, log_path)
-    metadata = [
-        str(path.relative_to(load.dir)) for path in sorted((load.dir / layout.link_to(load.revision)).iterdir())
-    ]
-    differing = place.differing(load.dir, [*names, *metadata], log_path)
+        ours = revision == load.revision
+        place.send_metadata(load.dir, revision, load.former if ours else 0, log_path, replace=not ours)
+        metadata += [str(path.relative_to(load.dir)) for path in (load.dir / layout.link_to(revision)).iterdir()]
+    differing = place.differing(load.dir, [*names, *sorted(metadata)], log_path)
     if differing:
-        if mirror.stands(place, log_path) != load.base_repomd_sha256:
-            raise changed_meanwhile(place.address, f"somebody else published {differing[0]}")
-        raise PublishError(
-            "mirror-differs",
-            f"{differing[0]} on the mirror {place.address} is not what was sent ({len(differing)} files)",
-            hint="look at the mirror's disk, then run the same again: what readers use was not touched",
-            log_path=log_path,
-        )
+        raise _differs(load, place, differing, log_path)
     readback.check_snapshot(place, load.revision, load.files, load.keys_path, log_path)
 
 
@@ -94,6 +89,26 @@ def _switch(load: Load, place: Destination, log_path: Path) -> None:
             hint="somebody else may be publishing: run the same again",
             log_path=log_path,
         )
+
+
+def _differs(load: Load, place: Destination, names: Sequence[str], log_path: Path) -> PublishError:
+    """The error for files that are not there as they were sent: somebody else's, or damaged."""
+    if mirror.stands(place, log_path) != load.base_repomd_sha256:
+        return changed_meanwhile(place.address, f"somebody else published {names[0]}")
+    snapshot = layout.snapshot(load.revision)
+    if any(name.startswith(f"{snapshot}/") for name in names):
+        return PublishError(
+            REVISION_TAKEN,
+            f"{snapshot} on the mirror {place.address} is not what was sent: another run took that number",
+            hint="run the same again, which takes another: what readers use was not touched",
+            log_path=log_path,
+        )
+    return PublishError(
+        "mirror-differs",
+        f"{names[0]} on the mirror {place.address} is not what was sent ({len(names)} files)",
+        hint="look at the mirror's disk, then run the same again: what readers use was not touched",
+        log_path=log_path,
+    )
 
 
 def changed_meanwhile(address: str, how: str) -> PublishError:

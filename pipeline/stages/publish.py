@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from pipeline import files
 from pipeline.context import TargetContext
+from pipeline.errors import PublishError
 from pipeline.mirrors import catchup, mirror, upload
 from pipeline.mirrors.destination import find_destinations
 from pipeline.model import Publication, Repository
@@ -22,5 +24,11 @@ def run(repository: Repository, *, context: TargetContext) -> Publication:
     standing = mirror.stands(places[0], context.log_path)
     if standing not in (repository.base_repomd_sha256, repository.repomd.sha256):
         raise upload.changed_meanwhile(places[0].address, f"its repomd.xml is another one ({standing[:12] or 'none'})")
-    load = catchup.load_of(context.out_path / repository.tree.path, repository.revision, repository.files)
-    return catchup.deliver(load, places, context.settings, context.progress, context.log_path)
+    staged_dir = context.out_path / repository.tree.path
+    load = catchup.load_of(staged_dir, repository.revision, repository.files, repository.base_repomd_sha256)
+    try:
+        return catchup.deliver(load, places, context.settings, context.progress, context.log_path)
+    except PublishError as error:
+        if error.reference == upload.REVISION_TAKEN:
+            files.remove_tree(staged_dir)  # the next run stages it anew, under another number
+        raise

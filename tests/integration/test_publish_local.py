@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,7 +21,8 @@ from pipeline.chain import Chain
 from pipeline.context import TargetContext
 from pipeline.errors import CommandMissing, PublishError
 from pipeline.flow import TARGET_STAGES
-from pipeline.mirrors import mirror
+from pipeline.mirrors import mirror, repodata, snapshot
+from pipeline.mirrors.destination import Destination
 from pipeline.stages import publish, repo
 from tests.integration.conftest import Project, RsyncShim
 
@@ -75,7 +77,9 @@ def test_first_publish_is_what_dnf_lists(project: Project, tmp_path: Path) -> No
     assert listed_by_dnf(mirror_dir, tmp_path) == {"small-1.0-1.noarch", "small-1.0-1.src"}
     assert (mirror_dir / "noarch" / "small-1.0-1.noarch.rpm").exists()
     assert (mirror_dir / "SRPMS" / "small-1.0-1.src.rpm").exists()
-    assert all(file.path.suffix == ".gz" for file in repository.repodata)
+    assert (mirror_dir / "repodata").readlink() == Path(f"snapshots/{repository.revision}/repodata")
+    named = repodata.read_index((mirror_dir / "repodata" / "repomd.xml").read_bytes(), "mirror").files
+    assert {Path(file.href).suffix for file in named} == {".gz"}
     assert read_as_client(mirror_dir) == []
 
 
@@ -91,7 +95,8 @@ def test_carried_packages_stay_where_they_are(project: Project, tmp_path: Path) 
     )
     context = project.context(str(tmp_path / "by hand"))
     repository, _ = project.publish(context, project.build())
-    assert {rpm.href for rpm in repository.carried} == {
+    assert repository.files == ("SRPMS/small-1.0-1.src.rpm", "noarch/small-1.0-1.noarch.rpm")
+    assert {rpm.href for rpm in mirror.read_state(context.settings, "el6").packages if rpm.name == "vendor"} == {
         "old folder/vendor-1.0-7.noarch.rpm",
         "old folder/vendor-1.0-7.src.rpm",
     }
@@ -122,8 +127,9 @@ def test_the_next_release_keeps_the_former_and_raises_the_revision(project: Proj
 def test_own_publish_is_no_reason_to_run_again_but_an_emptied_mirror_is(project: Project) -> None:
     context = project.context("local")
     build = project.build()
+    repository = project.stage(context, build)
     before = repo.inputs(project.signed(build), context=context)
-    repository, first = project.publish(context, build)
+    first = publish.run(repository, context=context)
     assert repo.inputs(project.signed(build), context=context) == before
     kept = publish.inputs(repository, context=context)
     assert publish.inputs(repository, context=context) == kept
@@ -143,7 +149,8 @@ def test_what_is_there_already_is_not_published_again(project: Project, tmp_path
     repository, first = project.publish(context, build)
     again, publication = project.publish(context, build)
     assert not publication.changed
-    assert again == repository
+    assert (again.revision, again.repomd) == (repository.revision, repository.repomd)
+    assert again.files == ()
     assert publication.repomd_sha256 == first.repomd_sha256
 
 
@@ -154,11 +161,11 @@ def test_another_publisher_is_a_readable_reason_and_nothing_is_lost(project: Pro
     repository = project.stage(context, ours)
     project.publish(_elsewhere(project), theirs)
 
-    with pytest.raises(PublishError, match="changed since the repository was made: other-1.0-1.noarch was added"):
+    with pytest.raises(PublishError, match="changed since the repository was made: its repomd.xml is another"):
         publish.run(repository, context=context)
     after = repo.inputs(project.signed(ours), context=context)
-    assert before["other packages on the mirror"] == "none"
-    assert after["other packages on the mirror"].startswith("2 (")
+    assert before["what stands on the mirror"] == "nothing"
+    assert after["what stands on the mirror"] == mirror.read_state(context.settings, "el6").repomd_sha256[:12]
     project.publish(context, ours)
     packages = mirror.read_state(context.settings, "el6").packages
     assert {rpm.name for rpm in packages} == {"small", "other"}
@@ -170,15 +177,15 @@ def test_a_switch_by_another_during_our_upload_is_seen(
     context = project.context("local")
     ours, theirs = project.build("small"), project.build("other")
     repository = project.stage(context, ours)
-    real_send = publish.Destination.send
+    real_send = Destination.send
 
-    def slow_send(self: publish.Destination, *given: object, **named: object) -> None:
-        monkeypatch.setattr(publish.Destination, "send", real_send)
+    def slow_send(self: Destination, *given: object, **named: object) -> None:
+        monkeypatch.setattr(Destination, "send", real_send)
         real_send(self, *given, **named)
         project.publish(_elsewhere(project), theirs)
 
-    monkeypatch.setattr(publish.Destination, "send", slow_send)
-    with pytest.raises(PublishError, match="somebody else published to it"):
+    monkeypatch.setattr(Destination, "send", slow_send)
+    with pytest.raises(PublishError, match="changed since .* somebody else published"):
         publish.run(repository, context=context)
     assert {rpm.name for rpm in mirror.read_state(context.settings, "el6").packages} == {"other"}
     project.publish(context, ours)
@@ -196,7 +203,7 @@ def test_a_mirror_that_went_past_our_revision_heals_by_a_rerun(project: Project)
     revision = text.partition("<revision>")[2].partition("<")[0]
     repomd.write_text(text.replace(f"<revision>{revision}<", f"<revision>{repository.revision + 1000}<"))
 
-    with pytest.raises(PublishError, match=f"it is at revision {repository.revision + 1000} already"):
+    with pytest.raises(PublishError, match="its repomd.xml is another one"):
         publish.run(repository, context=context)
     assert repo.inputs(project.signed(build), context=context) != before
     _, publication = project.publish(context, build)
@@ -306,7 +313,7 @@ def test_rsync_killed_then_a_rerun_heals(project: Project, rsync_shim: RsyncShim
     assert len(mirror.read_state(context.settings, "el6").packages) == 4
 
 
-def test_a_publish_is_three_calls_of_rsync(project: Project, rsync_shim: RsyncShim) -> None:
+def test_a_publish_here_is_three_calls_of_rsync(project: Project, rsync_shim: RsyncShim) -> None:
     rsync_shim.at_call(0, ":")
     project.publish(project.context("local"), project.build())
     assert rsync_shim.calls() == 3
@@ -349,11 +356,13 @@ def test_the_same_revision_gives_the_same_bytes(
     context = project.context("local")
     project.publish(context, project.build("vendor"))
     build = project.build()
-    monkeypatch.setattr(repo.time, "time", lambda: 2_000_000_000.0)
+    soon = int(time.time()) + 1000
+    monkeypatch.setattr(snapshot.time, "time", lambda: soon + 0.0)
     first = project.stage(context, build)
-    monkeypatch.setattr(repo.time, "time", lambda: 2_000_000_000.9)
-    assert project.stage(context, build) == first
-    assert (project.out_path / first.repomd.path).read_text().count("<timestamp>2000000000<") == 3
+    monkeypatch.setattr(snapshot.time, "time", lambda: soon + 0.9)
+    second = project.stage(context, build)
+    assert (second.repomd, second.revision) == (first.repomd, soon)  # signatures and the log have a time
+    assert (project.out_path / first.repomd.path).read_text().count(f"<timestamp>{soon}<") == 3
 
 
 @pytest.mark.parametrize(
@@ -383,16 +392,17 @@ def test_a_mirror_without_filelists_is_told(project: Project) -> None:
 def test_a_disk_that_is_full_here_at_any_step(project: Project, small_disk: Path) -> None:
     """Staging stops with one line of ours, createrepo_c's failures included, or it is whole."""
     full = replace(project, out_path=small_disk)
-    build = full.build()
+    sets = full.signed(full.build())
     context = full.context(str(project.root_dir / "mirror"))
     filler = small_disk / "filler"
     ends = set()
-    for free_pages in range(40):
+    (context.out_path / ".work").mkdir()
+    for free_pages in range(0, 48, 2):
         filler.unlink(missing_ok=True)
         shutil.rmtree(context.home_dir / "repo", ignore_errors=True)
         free_bytes = os.statvfs(small_disk).f_bavail * 4096
         filler.write_bytes(b"x" * max(0, free_bytes - free_pages * 4096))
-        chain = Chain("el6", context, TARGET_STAGES[:1], sign=project.signed(build))
+        chain = Chain("el6", context, TARGET_STAGES[:1], sign=sets)
         chain.run()
         assert chain.error is None or isinstance(chain.error, PublishError)
         ends.add("whole" if chain.error is None else chain.error.reference)

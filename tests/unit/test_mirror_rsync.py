@@ -28,14 +28,14 @@ def test_comparing_sends_nothing() -> None:
     ]  # fmt: skip
 
 
-def test_metadata_that_the_former_snapshot_has_is_linked_and_compared_by_content() -> None:
-    argv = rsync.plan_metadata(Path("/o/repodata"), "h:/el6/s/6/repodata/", former="/el6/s/5/repodata")
+def test_metadata_is_linked_and_compared_by_content_and_replaces_nothing() -> None:
+    argv = rsync.plan_metadata(Path("/o/repodata"), "h:/el6/s/6/repodata/", former="/el6/s/5/repodata", replace=False)
     assert argv == [
-        "rsync", "--timeout=60", "-rptO", "--chmod=D755,F644", "--checksum", "--link-dest=/el6/s/5/repodata", "--",
-        "/o/repodata/", "h:/el6/s/6/repodata/",
+        "rsync", "--timeout=60", "-rptO", "--chmod=D755,F644", "--checksum", "--ignore-existing",
+        "--link-dest=/el6/s/5/repodata", "--", "/o/repodata/", "h:/el6/s/6/repodata/",
     ]  # fmt: skip
-    first = rsync.plan_metadata(Path("/o/repodata"), "h:/el6/s/6/repodata/", former="")
-    assert [word for word in first if "link-dest" in word] == []
+    first = rsync.plan_metadata(Path("/o/repodata"), "h:/el6/s/6/repodata/", former="", replace=True)
+    assert [word for word in first if word.startswith(("--link-dest", "--ignore"))] == []
 
 
 def test_the_switch_sends_one_link_and_a_folder_gives_way() -> None:
