@@ -63,8 +63,8 @@ _BY_EXIT_CODE = {
 # What is left out is what this side says when the other has spoken and gone.
 _COMPLAINT = re.compile(r"rsync: (?!\[\w+\] (read|write) error: )|@ERROR|ssh: ")
 _NOT_THERE = re.compile(r"rsync: .*: No such file or directory \(2\)")
-# The link, or the folder for it.
-_EXISTS = re.compile(r"(symlink|mkdir) .* failed: File exists")
+# The link, or the folder for it; the last is rrsync's.
+_EXISTS = re.compile(r"(symlink|mkdir) .* failed: File exists|\(race detected\)")
 _NOT_THERE_FOR_RRSYNC = re.compile(r"^\S*rrsync error: .*No such file or directory$", re.MULTILINE)
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.chain import Chain
 from pipeline.context import TargetContext
 from pipeline.errors import PublishError
+from pipeline.flow import TARGET_STAGES
 from pipeline.mirrors import mirror, rsync
 from pipeline.model import MirrorState
 from pipeline.stages import publish, repo
@@ -56,15 +58,14 @@ def test_publish_read_back_and_publish_more(project: Project, remote: Remote) ->
     context = remote.context
     assert mirror.read_state(context.settings, "el6").packages == ()
     first_build, second_build = project.build(), project.build(release="2")
+    repository = project.stage(context, first_build)
     before = repo.inputs(project.signed(first_build), context=context)
-    repository, publication = project.publish(context, first_build)
+    publication = publish.run(repository, context=context)
     assert publication.changed
     assert (remote.dir / "repodata" / "repomd.xml").stat().st_mode & 0o777 == 0o644
     assert remote.dir.stat().st_mode & 0o777 == 0o755
     assert repo.inputs(project.signed(first_build), context=context) == before
-    assert publish.inputs(repository, context=context)["what stands on the mirror"].startswith(
-        f"revision {repository.revision} ("
-    )
+    assert list(publish.inputs(repository, context=context).values()) == [repository.repomd.sha256[:12]]
 
     _, second = project.publish(context, second_build)
     state = mirror.read_state(context.settings, "el6")
@@ -88,7 +89,8 @@ def test_only_what_is_new_is_sent(project: Project, remote: Remote) -> None:
     project.publish(context, project.build(release="2"))
     assert {path: path.stat().st_ino for path in kept} == kept
     mirror.read_state(context.settings, "el6")
-    assert len(list((project.out_path / ".cache" / "mirror").rglob("*.gz"))) == 1
+    kinds = [path.name.split("-")[1] for path in (project.out_path / ".cache" / "mirror").rglob("*.gz")]
+    assert sorted(kinds) == ["filelists.xml.gz", "other.xml.gz", "primary.xml.gz", "primary.xml.gz"]
 
 
 @TWO_WAYS
@@ -97,8 +99,8 @@ def test_rsync_that_dies_half_way_then_a_rerun(project: Project, remote: Remote,
     _, first = project.publish(context, project.build())
     repository = project.stage(context, project.build(release="2", size_bytes=4_000_000))
     before = mirror.read_state(context.settings, "el6")
-    # Calls of a publish: read repomd.xml and primary.xml, send.
-    rsync_shim.at_call(2, '$REAL --bwlimit=2000 "$@" & sleep 0.7; kill -9 $!; wait $!; exit 12')
+    # Calls of a publish: read repomd.xml twice, send.
+    rsync_shim.at_call(3, '$REAL --bwlimit=2000 "$@" & sleep 0.7; kill -9 $!; wait $!; exit 12')
     with pytest.raises(PublishError, match=r"cannot be written: (the connection broke|rsync was killed)") as raised:
         publish.run(repository, context=context)
     assert "run the same again" in raised.value.hint
@@ -115,10 +117,9 @@ def test_demo_stays_here(project: Project, remote: Remote) -> None:
     with pytest.raises(PublishError, match=r"small-1.0-1.demo.ours.904.src is made from the demo") as raised:
         repo.inputs(project.signed(build), context=remote.context)
     assert raised.value.exit_code == 31
-    repository = project.stage(remote.context, build)
-    assert repository.demo
-    with pytest.raises(PublishError, match="is not a directory of this machine"):
-        publish.run(repository, context=remote.context)
+    chain = Chain("el6", remote.context, TARGET_STAGES, sign=project.signed(build))
+    chain.run()
+    assert "is not a directory of this machine" in chain.error.message
     assert not remote.dir.exists()
 
 
