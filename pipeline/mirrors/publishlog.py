@@ -21,7 +21,7 @@ def read(content: bytes, place: str) -> tuple[LogEntry, ...]:
         try:
             said = json.loads(line)
             entry = _entry(said)
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise _broken(place, f"line {number} cannot be read") from None
         if said.get("former_sha256") != former:
             raise _broken(place, f"line {number} does not follow the line before it")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import files
 from pipeline.errors import VerifyError
-from pipeline.model import Evr, PublishedRpm, Repository
+from pipeline.model import Evr, PublishedRpm
 from pipeline.proof import proof, reason, requirements, standin, state, steps
 from pipeline.proof.client import config_text
 from pipeline.proof.trial import Trial, path_of
@@ -237,36 +236,3 @@ def test_the_client_s_configuration_checks_ours_twice_and_nothing_is_the_host_s(
 def test_a_package_that_does_not_lie_where_it_is_named(tmp_path):
     with pytest.raises(VerifyError, match="names vdsm-4.16.30-0.el6.label.905.noarch and has no noarch/vdsm"):
         path_of(Trial(repository_dir=tmp_path, vendor=(), ours=(), previous=(), key_paths=()), rpm("vdsm"))
-
-
-@pytest.fixture
-def staged(make_context):
-    """A context, and a staged repository of ours, the vendor's and the previous packages."""
-    context = make_context()
-    folder = context.out_path / "repo"
-    sets = {"ours": (*rpms(OURS, "vdsm", "vdsm-cli"), rpm("vdsm", OURS, arch="src"), rpm("vdsm-debuginfo")),
-            "vendor": rpms(VENDOR, "vdsm"), "previous": rpms(OLD, "vdsm")}  # fmt: skip
-    names = [f"repodata/{name}" for name in ("repomd.xml", "repomd.xml.asc", "keys.asc")]
-    for name in (*names, *(each.href for rows in sets.values() for each in rows)):
-        files.write_whole(folder / name, "")
-    repomd = files.file_record(folder / "repodata" / "repomd.xml", context.out_path)
-    tree = files.tree_record(folder, context.out_path)
-    return context, Repository(tree=tree, revision=1, base_repomd_sha256="", repomd=repomd, package_count=4, files=(),
-                               **sets)  # fmt: skip
-
-
-def test_the_sets_are_gathered_without_what_no_host_installs(staged, tmp_path):
-    context, repository = staged
-    found = verify.gather(repository, tmp_path / "trial", context)
-    assert found.ours == rpms(OURS, "vdsm", "vdsm-cli")
-    assert (found.previous, found.vendor) == (rpms(OLD, "vdsm"), rpms(VENDOR, "vdsm"))
-    assert found.key_paths == (tmp_path / "trial/repodata/keys.asc",)
-    assert all(path_of(found, each).exists() for each in (*found.ours, *found.vendor, *found.previous))
-
-
-@pytest.mark.parametrize("gone", ["repomd.xml.asc", "keys.asc"])
-def test_what_is_not_signed_is_not_tried(staged, tmp_path, gone):
-    context, repository = staged
-    (context.out_path / "repo" / "repodata" / gone).unlink()
-    with pytest.raises(VerifyError, match="the staged repository is not signed"):
-        verify.gather(repository, tmp_path / "trial", context)

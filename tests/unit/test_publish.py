@@ -1,76 +1,99 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is sent, and which states of a mirror a repository may be put over."""
+"""Which states of a mirror a staged repository may be put over, and what a number that is taken leads to."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from pipeline.errors import PublishError, ReleaseError
-from pipeline.model import Evr, File, MirrorState, PublishedRpm, Repository, Tree
+from pipeline import files
+from pipeline.context import JobContext
+from pipeline.errors import PublishError
+from pipeline.mirrors import layout, publishlog, upload
+from pipeline.mirrors.upload import Load
+from pipeline.model import LogEntry, Repository
 from pipeline.stages import publish
 
+BASE = "b" * 64
 
-def published(name: str, *, href: str = "", sha256: str = "a" * 64) -> PublishedRpm:
-    evr = Evr(version="1", release="1")
-    return PublishedRpm(
-        name=name, evr=evr, arch="noarch", href=href or f"noarch/{name}.rpm", size_bytes=1, sha256=sha256
+
+@pytest.fixture
+def staged(make_context) -> tuple[JobContext, Repository]:
+    context = make_context()
+    folder = context.home_dir / "repo"
+    home = folder / layout.link_to(7)
+    files.write_whole(home / "repomd.xml", "<repomd/>")
+    log = b""
+    for revision, digest in ((5, BASE), (7, files.sha256_of(home / "repomd.xml"))):
+        entry = LogEntry(revision=revision, time="", action="publish", repomd_sha256=digest)
+        log = publishlog.appended(log, entry)
+    files.write_whole(home / layout.LOG, log)
+    repository = Repository(
+        tree=files.tree_record(folder, context.out_path),
+        revision=7,
+        base_repomd_sha256=BASE,
+        repomd=files.file_record(home / "repomd.xml", context.out_path),
+        package_count=0,
+        files=("noarch/a.rpm",),
+        ours=(),
     )
+    return context, repository
 
 
-NEW, OTHER_NEW, CARRIED, FOREIGN = (published(name) for name in ("new", "other", "carried", "foreign"))
-REPOSITORY = Repository(
-    tree=Tree(path=Path("el6/repo"), fingerprint="f"),
-    new=(NEW, OTHER_NEW),
-    carried=(CARRIED,),
-    repodata=(File(path=Path("el6/repo/repodata/x-primary.xml.gz"), size_bytes=1, sha256="d" * 64),),
-    repomd=File(path=Path("el6/repo/repodata/repomd.xml"), size_bytes=1, sha256="e" * 64),
-    revision=10,
-    demo=False,
-)
+@pytest.fixture
+def stands(monkeypatch) -> Callable[[str], list[Load]]:
+    """Lets a digest stand on the mirror; returns the loads that are then delivered."""
+
+    def let(digest: str) -> list[Load]:
+        loads: list[Load] = []
+        monkeypatch.setattr("pipeline.mirrors.mirror.stands", lambda *_: digest)
+        monkeypatch.setattr("pipeline.mirrors.catchup.deliver", lambda load, *_: loads.append(load))
+        return loads
+
+    return let
 
 
-def state(*rpms: PublishedRpm, revision: int = 9) -> MirrorState:
-    return MirrorState(destination="M", repomd_sha256="b" * 64, revision=revision, packages=rpms)
+def test_it_rests_on_the_state_that_was_read(staged, stands) -> None:
+    load = _delivered(staged, stands, BASE)
+    assert (load.revision, load.former, load.base_repomd_sha256) == (7, 5, BASE)
+    assert load.files == ("noarch/a.rpm",)
+    assert load.keys_path == staged[0].home_dir / "repo" / "snapshots/7/repodata/keys.asc"
 
 
-def test_what_is_there_is_not_sent_and_repomd_never_with_the_rest() -> None:
-    assert publish.plan_names(REPOSITORY, state(CARRIED, NEW)) == ("noarch/other.rpm", "repodata/x-primary.xml.gz")
+def test_what_stands_already_is_delivered_to_places_that_lack_it(staged, stands) -> None:
+    assert _delivered(staged, stands, staged[1].repomd.sha256).revision == 7
 
 
-def test_what_is_there_elsewhere_or_with_other_contents_is_sent() -> None:
-    moved = replace(NEW, href="old/new.rpm")
-    changed = replace(OTHER_NEW, sha256="0" * 64)
-    assert publish.plan_names(REPOSITORY, state(moved, changed))[:2] == ("noarch/new.rpm", "noarch/other.rpm")
-
-
-@pytest.mark.parametrize("rpms", [(CARRIED,), (CARRIED, NEW), (CARRIED, replace(NEW, href="old/new.rpm"))])
-def test_states_that_it_was_made_for(rpms: tuple[PublishedRpm, ...]) -> None:
-    publish.refuse_other_state(REPOSITORY, state(*rpms))
-
-
-@pytest.mark.parametrize(
-    ("found", "how"),
-    [
-        (state(CARRIED, FOREIGN), "foreign-1-1.noarch was added"),
-        (state(CARRIED, replace(NEW, sha256="0" * 64)), "new-1-1.noarch was added"),
-        (state(), "carried-1-1.noarch was removed"),
-        (state(replace(CARRIED, href="moved.rpm")), "carried-1-1.noarch was removed"),
-        (state(CARRIED, revision=10), "it is at revision 10 already"),
-    ],
-)
-def test_states_that_it_was_not_made_for(found: MirrorState, how: str) -> None:
+@pytest.mark.parametrize(("digest", "told"), [("f" * 64, "ffffffffffff"), ("", "none")])
+def test_another_state_is_refused(staged, stands, digest: str, told: str) -> None:
+    context, repository = staged
+    loads = stands(digest)
     with pytest.raises(PublishError) as raised:
-        publish.refuse_other_state(REPOSITORY, found)
-    assert raised.value.message == f"the mirror M changed since the repository was made: {how}"
+        publish.run(repository, context=context)
+    assert raised.value.message.endswith(
+        f"demo changed since the repository was made: its repomd.xml is another one ({told})"
+    )
     assert "run the same again" in raised.value.hint
+    assert loads == []
 
 
-def test_what_came_to_the_mirror_meanwhile_must_be_beaten_too(make_context, monkeypatch) -> None:
-    newer = replace(NEW, evr=Evr(version="1", release="2"), href="noarch/newer.rpm")
-    monkeypatch.setattr("pipeline.mirrors.mirror.read_state", lambda *_, **__: state(CARRIED, newer))
-    monkeypatch.setattr("pipeline.stages.publish._send", lambda *_, **__: pytest.fail("something was sent"))
-    with pytest.raises(ReleaseError, match=r"rpm's order is 1-1 < 1-2"):
-        publish.run(REPOSITORY, context=make_context())
+@pytest.mark.parametrize(("reference", "stays"), [(upload.REVISION_TAKEN, False), ("mirror-failed", True)])
+def test_only_a_number_that_is_taken_is_staged_anew(staged, stands, monkeypatch, reference: str, stays: bool) -> None:
+    context, repository = staged
+    stands(BASE)
+
+    def fail(*_: object) -> None:
+        raise PublishError(reference, "it failed")
+
+    monkeypatch.setattr("pipeline.mirrors.catchup.deliver", fail)
+    with pytest.raises(PublishError, match="it failed"):
+        publish.run(repository, context=context)
+    assert (context.home_dir / "repo").exists() == stays
+
+
+def _delivered(staged: tuple[JobContext, Repository], stands: Callable[[str], list[Load]], digest: str) -> Load:
+    loads = stands(digest)
+    publish.run(staged[1], context=staged[0])
+    (load,) = loads
+    return load
