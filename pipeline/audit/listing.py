@@ -28,16 +28,12 @@ class Listing:
 
     def size(self, name: str) -> int | None:
         """The size of the file that a reader finds under this name; `None` for none. Links are followed."""
-        found = self._resolved(name)
+        found = self.resolved(name)
         if found is None:
             return None
         return UNKNOWN_SIZE if found.startswith("/") else self.files.get(found)
 
-    def leads_somewhere(self, name: str) -> bool:
-        found = self._resolved(name)
-        return found is not None and (found.startswith("/") or found in self.files or found in self.folders)
-
-    def _resolved(self, name: str) -> str | None:
+    def resolved(self, name: str) -> str | None:
         """Where a name leads; a path with a slash at its start lies outside and is not known. `None` for a loop."""
         for _ in range(_MAX_LINKS):
             link = next((head for head in _heads(name) if head in self.links), None)

@@ -101,11 +101,11 @@ class Reader:
 
     def _no_repomd(self, name: str, failed: str) -> Finding:
         listed = self._site.listing
-        if failed:
-            return finding("unreadable", name, failed)
         link = listed.links.get(layout.REPODATA) if listed else None
         if link is not None and name == layout.REPOMD:
             return finding("repodata-link", layout.REPODATA, f"it is a link to {link}, where no repomd.xml is")
+        if failed:
+            return finding("unreadable", name, failed)
         return finding("repomd-missing", name, "it is not there, so there is no repository for readers")
 
 

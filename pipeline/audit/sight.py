@@ -18,6 +18,9 @@ from pipeline.mirrors import layout, publishlog
 from pipeline.model import LogEntry
 from pipeline.settings import Settings
 
+# What nobody else puts beside a repomd.xml.
+_OURS = frozenset({layout.LOG, layout.CARRIED, layout.MIRRORLIST})
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
@@ -58,7 +61,7 @@ class Sight:
     @property
     def is_ours(self) -> bool:
         """Whether it is one that we published: others have neither a log nor snapshots."""
-        return layout.LOG in self.standing.books or bool(self.snapshots)
+        return bool(self.snapshots) or not _OURS.isdisjoint(self.standing.books)
 
     @property
     def adopted(self) -> LogEntry | None:

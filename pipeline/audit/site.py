@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
@@ -123,10 +124,19 @@ class Rsync(Site):
         return {name: size for name, size in found.items() if size is not None}
 
     def _bring(self, names: Collection[str], into_dir: Path) -> Hand:
-        there = self.sizes(names)
-        if there:
-            self._place.gather(tuple(there), into_dir, None)
-        failed = {name: "rsync does not give it" for name in there if not (into_dir / name).exists()}
+        assert self.listing is not None
+        real = {name: self.listing.resolved(name) or name for name in self.sizes(names)}
+        inside = sorted({each for each in real.values() if not each.startswith("/")})
+        folder = self._place.gather(inside, into_dir / "copies", None) if inside else into_dir
+        failed = {}
+        for name, each in real.items():
+            if each.startswith("/"):
+                failed[name] = "it is a link that leads out of the repository"
+            elif not (folder / each).is_file():
+                failed[name] = "rsync does not give it"
+            else:  # under the name that readers have for it
+                (into_dir / name).parent.mkdir(parents=True, exist_ok=True)
+                os.link(folder / each, into_dir / name)
         return Hand(dir=into_dir, failed=failed)
 
 

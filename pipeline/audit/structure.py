@@ -97,7 +97,7 @@ def snapshots(sight: Sight, wish: Wish) -> Iterator[Finding]:
     gone = _missing(sight, wish)
     named = {rpm.href for rpm in sight.standing.packages or ()}
     for revision, state in sight.snapshots.items():
-        if revision == sight.revision:
+        if revision == sight.revision or state.repomd_sha256 == sight.standing.repomd_sha256:
             continue  # it is what stands
         home = layout.snapshot(revision)
         if state.found:

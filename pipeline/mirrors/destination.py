@@ -163,12 +163,20 @@ class Destination:
                           log_path=log_path, may_be_missing=True)  # fmt: skip
         return found.stdout if found else ""
 
-    def gather(self, names: Iterable[str], into_dir: Path, log_path: Path | None) -> None:
-        """Copy those of the files that can be read, with the folders that they lie in. Raises: PublishError."""
-        with self._listed(names) as list_path:
-            argv = rsync.plan_gather(f"{self.address}/", into_dir, list_path, ssh_command=self.ssh_command)
+    def gather(self, names: Iterable[str], into_dir: Path, log_path: Path | None) -> Path:
+        """Copy those of the files that can be read; the folder below which they have their names.
+
+        The names are without links. Raises: PublishError.
+        """
+        source, prefix = self.address, ""
+        if self.kind == "daemon":  # seen: rsync 3.5's daemon opens listed files from its module's root alone
+            host, module, *parts = source.removeprefix("rsync://").split("/")
+            source, prefix = f"rsync://{host}/{module}", "".join(f"{part}/" for part in parts)
+        with self._listed(f"{prefix}{name}" for name in names) as list_path:
+            argv = rsync.plan_gather(f"{source}/", into_dir, list_path, ssh_command=self.ssh_command)
             rsync.run(argv, doing=self._cannot("read"), timeout_seconds=self.timeout_seconds,
                       log_path=log_path, accept=(0, 23))  # fmt: skip
+        return into_dir / prefix
 
     def missing(self, names: Collection[str], log_path: Path | None) -> tuple[str, ...]:
         """Those of the files that are not there. Raises: PublishError."""

@@ -139,10 +139,9 @@ def plan_list_all(source: str, *, ssh_command: str = "") -> list[str]:
 
 
 def plan_gather(source: str, into_dir: Path, list_path: Path, *, ssh_command: str = "") -> list[str]:
-    """The command that copies the listed files by their names, and what links lead to; 23 where some are not given."""
+    """The command that copies the listed files with the folders that they lie in; 23 where some are not given."""
     return [
-        *_common(source, ssh_command), "-t", "--copy-links", "--no-implied-dirs", "--from0",
-        f"--files-from={list_path}", "--", source, f"{into_dir}/",
+        *_common(source, ssh_command), "-t", "--from0", f"--files-from={list_path}", "--", source, f"{into_dir}/"
     ]  # fmt: skip
 
 

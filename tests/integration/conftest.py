@@ -173,13 +173,17 @@ class Project:
         return repository, publish.run(repository, context=context)
 
 
-@pytest.fixture
-def project(tmp_path: Path, make_packages: PackageMaker, signing_key: SigningKey) -> Project:
-    root_dir = tmp_path / "checkout"
+def project_at(folder: Path, make_packages: PackageMaker, key: SigningKey) -> Project:
+    root_dir = folder / "checkout"
     root_dir.mkdir()
     text = (ROOT_DIR / "pipeline.toml").read_text()
-    (root_dir / "pipeline.toml").write_text(f'{text}\n[signing]\nkey_file = "{signing_key.secret_path}"\n')
-    return Project(root_dir, tmp_path / "out dir é", make_packages, signing_key)
+    (root_dir / "pipeline.toml").write_text(f'{text}\n[signing]\nkey_file = "{key.secret_path}"\n')
+    return Project(root_dir, folder / "out dir é", make_packages, key)
+
+
+@pytest.fixture
+def project(tmp_path: Path, make_packages: PackageMaker, signing_key: SigningKey) -> Project:
+    return project_at(tmp_path, make_packages, signing_key)
 
 
 def free_port() -> int:
@@ -326,3 +330,27 @@ def rsync_shim(tmp_path: Path) -> Iterator[RsyncShim]:
         shim = RsyncShim(folder)
         shim.at_call(0, ":")  # from the start: plumbum remembers where it found a program
         yield shim
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
+    """A function that serves a folder by a web server of its own, and returns its address."""
+    with contextlib.ExitStack() as servers:
+
+        def serve(served: Path) -> str:
+            port = free_port()
+            home = tmp_path / f"nginx-{port}"
+            home.mkdir()
+            owner = "user root;\n" if os.getuid() == 0 else ""
+            temporary = "".join(f"{name}_temp_path {home}/{name};\n"
+                                for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))  # fmt: skip
+            (home / "nginx.conf").write_text(
+                f"{owner}daemon off;\npid {home}/pid;\nerror_log {home}/error.log;\nevents {{}}\n"
+                f"http {{\naccess_log off;\n{temporary}"
+                f'server {{ listen 127.0.0.1:{port}; root "{served}"; }}\n}}\n'
+            )
+            argv = ["nginx", "-p", str(home), "-e", str(home / "error.log"), "-c", str(home / "nginx.conf")]
+            servers.enter_context(running(argv, port, home / "out"))
+            return f"http://127.0.0.1:{port}"
+
+        yield serve
