@@ -89,7 +89,9 @@ class Reader:
             primary = index.file("primary")
             if primary in wanted and not any(each.subject.endswith(primary.href) for each in found):
                 try:
-                    packages = self._read_packages(primary, hand.dir / prefix)
+                    packages = self._read_packages(primary, hand.dir / prefix) or None
+                    if packages is None:  # a page of a web server reads like that too
+                        found.append(finding("metadata-broken", f"{prefix}{primary.href}", "it names no package"))
                 except PublishError as error:
                     found.append(finding("metadata-broken", f"{prefix}{primary.href}", error.message))
         return State(home=state.home, books=state.books, index=index, packages=packages, found=tuple(found))

@@ -21,6 +21,7 @@ from pipeline.allocation.tags import Tags
 from pipeline.audit import audit, telling
 from pipeline.audit.audit import Report
 from pipeline.errors import PublishError
+from pipeline.inputs import digest
 from pipeline.ledger import Ledger
 from pipeline.mirrors import layout, repodata
 from pipeline.model import Evr, Reservation
@@ -439,16 +440,16 @@ def test_the_numbers_that_all_share_are_compared(mirror: Mirror, tmp_path: Path)
 def reserve(remote: Path, number: int) -> None:
     tags = Tags(remote=str(remote), prefix="release/small/el6/", tagger="A <a@example.org>", offline=False)
     evr = Evr(version="1.0", release=f"1.ours.{number}")
-    assert tags.take(Reservation(number=number, evr=evr, input_sha256="0" * 64, inputs=()))
+    assert tags.take(Reservation(number=number, evr=evr, input_sha256=digest({}), inputs=()))
 
 
 def test_the_demo_on_a_mirror_is_told(mirror: Mirror, by_rsync: str) -> None:
-    mirror.project.publish(mirror.project.context(str(mirror.root)), mirror.project.build(release="1.demo"))
+    mirror.project.publish(mirror.project.context(str(mirror.root)), mirror.project.build("other", release="1.demo"))
     assert mirror.found() == []
     report = mirror.look(by_rsync)
     assert [(each.kind, each.subject) for each in report.found] == [
-        ("demo-published", "small-1.0-1.demo.noarch"),
-        ("demo-published", "small-1.0-1.demo.src"),
+        ("demo-published", "other-1.0-1.demo.noarch"),
+        ("demo-published", "other-1.0-1.demo.src"),
     ]
 
 
