@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline import command
 from pipeline.command import CommandResult
 from pipeline.errors import CommandFailed, PublishError
+from pipeline.mirrors import layout
 
 # No word from the other side for this long: give up. rsync's own default is to wait for ever.
 _SILENCE_SECONDS = 60
@@ -79,9 +80,10 @@ def plan_send(
     # -O: times of folders are the business of their owner. --chmod: an umask locks no web server out.
     # What is there stays as it is: another publisher may have put it there, and readers may have it.
     mode = ["--dry-run", "--out-format=%n"] if compare_only else ["--ignore-existing"]
+    # A listed "." brings all names beside it along: readers are led to the snapshot by the switch alone.
     return [
         *_common(destination, ssh_command), "-lptO", "--chmod=D755,F644", "--checksum", *mode,
-        "--from0", f"--files-from={list_path}", "--", f"{source_dir}/", destination,
+        f"--exclude=/{layout.REPODATA}", "--from0", f"--files-from={list_path}", "--", f"{source_dir}/", destination,
     ]  # fmt: skip
 
 

@@ -86,6 +86,14 @@ def test_a_snapshot_is_put_there_and_switched_to_and_from(place: Place, tmp_path
         assert path.is_symlink() or path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644)
 
 
+def test_a_first_send_leads_nobody_to_what_is_not_whole_yet(place: Place, tmp_path: Path) -> None:
+    folder = staged(tmp_path / "1", 5, a="one")
+    (folder / "repodata").symlink_to("snapshots/5/repodata")
+    (folder / "mirrorlist").symlink_to("repodata/mirrorlist")
+    place.there.send(folder, ["mirrorlist"], None, anew=True)
+    assert {path.name for path in place.dir.iterdir()} == {"mirrorlist", "snapshots"}
+
+
 def test_what_the_former_snapshot_has_is_linked(place: Place, tmp_path: Path) -> None:
     put(place, staged(tmp_path / "1", 5, a="one", b="same"), 5, anew=True)
     put(place, staged(tmp_path / "2", 6, a="two", b="same"), 6, 5)

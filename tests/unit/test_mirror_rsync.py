@@ -16,15 +16,15 @@ def test_send_removes_and_replaces_nothing() -> None:
     argv = rsync.plan_send(Path("/o/repo"), "rsync://h/m/el6/", Path("/l"), ssh_command="")
     assert argv == [
         "rsync", "--timeout=60", "--contimeout=20", "-lptO", "--chmod=D755,F644", "--checksum",
-        "--ignore-existing", "--from0", "--files-from=/l", "--", "/o/repo/", "rsync://h/m/el6/",
+        "--ignore-existing", "--exclude=/repodata", "--from0", "--files-from=/l", "--", "/o/repo/", "rsync://h/m/el6/",
     ]  # fmt: skip
 
 
 def test_comparing_sends_nothing() -> None:
     argv = rsync.plan_send(Path("/o/repo"), "h:/el6/", Path("/l"), ssh_command="ssh -p 1", compare_only=True)
     assert argv == [
-        "rsync", "--timeout=60", "--rsh=ssh -p 1", "-lptO", "--chmod=D755,F644", "--checksum",
-        "--dry-run", "--out-format=%n", "--from0", "--files-from=/l", "--", "/o/repo/", "h:/el6/",
+        "rsync", "--timeout=60", "--rsh=ssh -p 1", "-lptO", "--chmod=D755,F644", "--checksum", "--dry-run",
+        "--out-format=%n", "--exclude=/repodata", "--from0", "--files-from=/l", "--", "/o/repo/", "h:/el6/",
     ]  # fmt: skip
 
 

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kill -9 of a publish at each call that makes, moves or removes a name, and at any moment; errors of a disk too.
+
+Each time readers find the former state or the new one, whole, and the plain rerun ends with the new one.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos import killer
+from tests.chaos.figures import FULL, size, tell
+from tests.chaos.scenarios import SCENARIOS, Case, Scenario, second
+from tests.chaos.wholeness import Signatures, State, read_state
+from tests.integration.conftest import Project
+
+_SEED = 20150105
+_RERUN_SECONDS = 60
+_WORKERS = 2
+
+
+@pytest.mark.parametrize("make", SCENARIOS, ids=lambda make: make.__name__)
+def test_killed_at_a_call(
+    make: Callable[[Project], Scenario], project: Project, signatures: Signatures, tmp_path: Path
+) -> None:
+    case, calls = _prepared(make(project), signatures, tmp_path)
+    numbers = range(1, len(calls) + 1) if FULL else random.Random(_SEED).sample(range(1, len(calls) + 1), 2)
+    ends = _try_each(
+        case, numbers, signatures, tmp_path, lambda number, its: len(killer.after_calls(its.argv, number, its.dir))
+    )
+    tell(**{f"{make.__name__}: killed at a call": f"{sum(ends.values())} of {len(calls)} calls, {_told(ends)}"})
+
+
+def test_killed_at_a_moment(project: Project, signatures: Signatures, tmp_path: Path) -> None:
+    case, _ = _prepared(second(project), signatures, tmp_path)
+    moments = random.Random(_SEED)
+    ends = _try_each(
+        case,
+        [moments.uniform(0.4, 1.4) for _ in range(size(2, 50))],
+        signatures,
+        tmp_path,
+        lambda seconds, its: killer.after_seconds(its.argv, seconds),
+    )
+    tell(**{"killed at a moment": f"{sum(ends.values())} times, {_told(ends)}"})
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+def test_a_call_that_fails(error: str, project: Project, signatures: Signatures, tmp_path: Path) -> None:
+    """The N-th of a kind in each process of ours, and in each of the calls of rsync alone."""
+    case, calls = _prepared(second(project), signatures, tmp_path)
+    given = [(kind, number) for kind, most in _most(calls).items() for number in range(1, most + 1)]
+    chosen = given if FULL else random.Random(_SEED).sample(given, 2)
+    ends = _try_each(
+        case, chosen, signatures, tmp_path, lambda each, its: killer.with_error(its.argv, each[0], error, each[1])
+    )
+    tell(**{f"a call that fails with {error}": f"{sum(ends.values())} times, {_told(ends)}"})
+
+
+def _prepared(scenario: Scenario, signatures: Signatures, tmp_path: Path) -> tuple[Case, list[str]]:
+    """The scenario with what it leads to, and the calls that it takes when nobody kills it."""
+    base = scenario.copied(tmp_path.with_name(f"{tmp_path.name}-base"))
+    whole = base.copied(tmp_path.with_name(f"{tmp_path.name}-whole"))
+    calls = killer.after_calls(whole.argv, 10**6, whole.dir)
+    former, new = read_state(base.repository_dir, signatures), read_state(whole.repository_dir, signatures)
+    assert new.revision > former.revision
+    assert new.packages != former.packages
+    return Case(base, former, new), calls
+
+
+def _try_each(
+    case: Case, given: Sequence[Any], signatures: Signatures, tmp_path: Path, harm: Callable[[Any, Scenario], object]
+) -> Counter[str]:
+    """How often readers found which state after the harm; all else is an error."""
+
+    def attempt(each: Any) -> str:
+        name = f"{tmp_path.name}-{str(each).replace(' ', '')}"
+        scenario = case.scenario.copied(tmp_path.with_name(name))
+        harm(each, scenario)
+        return _healed(case, scenario, signatures, str(each))
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return Counter(pool.map(attempt, given))
+
+
+def _healed(case: Case, scenario: Scenario, signatures: Signatures, told: str) -> str:
+    """Which state readers found before the rerun, when all was right then and after it."""
+    found = read_state(scenario.repository_dir, signatures)
+    assert _is(found, case.former) or _is_new(found, case), told
+    rerun = subprocess.run(scenario.argv, capture_output=True, text=True, timeout=_RERUN_SECONDS)
+    assert rerun.returncode == 0, f"{told}: {rerun.stderr}"
+    after = read_state(scenario.repository_dir, signatures)
+    assert _is_new(after, case), told
+    assert list(after.log_revisions) == sorted(set(after.log_revisions)), told
+    missing = [name for name in case.scenario.former_files() if not (scenario.repository_dir / name).exists()]
+    assert not missing, told
+    return "the former stood" if _is(found, case.former) else "the new one stood"
+
+
+def _is(found: State, state: State) -> bool:
+    return found.repomd_sha256 == state.repomd_sha256
+
+
+def _is_new(found: State, case: Case) -> bool:
+    return found.packages == case.new.packages and found.revision > case.former.revision
+
+
+def _most(calls: Sequence[str]) -> dict[str, int]:
+    """At most how many of a kind one process can have made."""
+    return dict(Counter(call.partition("(")[0] for call in calls))
+
+
+def _told(ends: Counter[str]) -> str:
+    return ", ".join(f"{what} {count} times" for what, count in sorted(ends.items()))
