@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # All by which a name comes, goes, or means something else.
@@ -28,6 +31,14 @@ CALLS = (
 # Who made a call waits that long, so that the kill comes before the next one.
 _PAUSE_MICROSECONDS = 5000
 _MARK = "KILL_MARK"
+_CALL = re.compile(r"(?P<process>\d+) +(?:<\.\.\. )?(?P<kind>\w+)")
+_RSYNC_SHIM = """\
+#!/bin/sh
+count=$(($(cat '{folder}/count' 2>/dev/null) + 1))
+echo $count > '{folder}/count'
+[ $count = {number} ] || exec {real} "$@"
+exec {strace} {real} "$@"
+"""
 
 
 def after_calls(argv: list[str], number: int, work_dir: Path) -> list[str]:
@@ -46,7 +57,7 @@ def after_calls(argv: list[str], number: int, work_dir: Path) -> list[str]:
     with fifo.open() as stream:
         for line in stream:
             if not line.rstrip().endswith("<unfinished ...>"):
-                seen.append(line.partition(" ")[2].strip())
+                seen.append(line.strip())
             if len(seen) == number:
                 _kill_all(mark)
                 break
@@ -67,6 +78,31 @@ def after_seconds(argv: list[str], seconds: float) -> bool:
     finally:
         _kill_all(mark)
         process.wait(timeout=60)
+
+
+def most_of_one(calls: Sequence[str]) -> dict[str, int]:
+    """Kind of call -> how many of it one process made at most, in what `after_calls` saw."""
+    found = Counter(match.group("process", "kind") for call in calls if (match := _CALL.match(call)))
+    return {kind: max(n for (_, its), n in found.items() if its == kind) for _, kind in found}
+
+
+def with_error(argv: list[str], kind: str, number: int, error: str, work_dir: Path, *, rsync_call: int = 0) -> int:
+    """The exit code of the command when the `number`-th call of a kind fails in each of its processes.
+
+    With `rsync_call` that is so for this run of rsync alone.
+    """
+    inject = ["-e", f"trace={kind}", "-e", f"inject={kind}:error={error}:when={number}"]
+    strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", *inject, "--"]
+    if not rsync_call:
+        return subprocess.run([*strace, *argv], capture_output=True).returncode
+    shim = work_dir / "shim" / "rsync"
+    shim.parent.mkdir()
+    shim.write_text(
+        _RSYNC_SHIM.format(folder=shim.parent, number=rsync_call, real=shutil.which("rsync"), strace=" ".join(strace))
+    )
+    shim.chmod(0o755)
+    path = f"{shim.parent}:{os.environ['PATH']}"
+    return subprocess.run(argv, env={**os.environ, "PATH": path}, capture_output=True).returncode
 
 
 def _start(argv: list[str], mark: str) -> subprocess.Popen[bytes]:

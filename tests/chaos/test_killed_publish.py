@@ -25,6 +25,9 @@ from tests.integration.conftest import Project
 _SEED = 20150105
 _RERUN_SECONDS = 60
 _WORKERS = 2
+# Of a publish to this machine: packages and links, then metadata.
+_WRITING_RSYNCS = (1, 2)
+_RSYNC_KINDS = ("renameat", "linkat", "symlinkat", "mkdir", "mkdirat")
 
 
 @pytest.mark.parametrize("make", SCENARIOS, ids=lambda make: make.__name__)
@@ -54,14 +57,23 @@ def test_killed_at_a_moment(project: Project, signatures: Signatures, tmp_path: 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
 def test_a_call_that_fails(error: str, project: Project, signatures: Signatures, tmp_path: Path) -> None:
-    """The N-th of a kind in each process of ours, and in each of the calls of rsync alone."""
+    """The N-th of a kind, in each process of ours; then in each run of rsync that writes to the mirror, alone."""
     case, calls = _prepared(second(project), signatures, tmp_path)
-    given = [(kind, number) for kind, most in _most(calls).items() for number in range(1, most + 1)]
+    given = [
+        (kind, number, rsync_call)
+        for kind, most in killer.most_of_one(calls).items()
+        for number in range(1, most + 1)
+        for rsync_call in (0, *(_WRITING_RSYNCS if kind in _RSYNC_KINDS else ()))
+    ]
+    codes: Counter[int] = Counter()
+
+    def harm(each: tuple[str, int, int], scenario: Scenario) -> None:
+        kind, number, rsync_call = each
+        codes[killer.with_error(scenario.argv, kind, number, error, scenario.dir, rsync_call=rsync_call)] += 1
+
     chosen = given if FULL else random.Random(_SEED).sample(given, 2)
-    ends = _try_each(
-        case, chosen, signatures, tmp_path, lambda each, its: killer.with_error(its.argv, each[0], error, each[1])
-    )
-    tell(**{f"a call that fails with {error}": f"{sum(ends.values())} times, {_told(ends)}"})
+    ends = _try_each(case, chosen, signatures, tmp_path, harm)
+    tell(**{f"calls that failed with {error}": f"{sum(ends.values())}, {_told(ends)}; exit codes {dict(codes)}"})
 
 
 def _prepared(scenario: Scenario, signatures: Signatures, tmp_path: Path) -> tuple[Case, list[str]]:
@@ -110,11 +122,6 @@ def _is(found: State, state: State) -> bool:
 
 def _is_new(found: State, case: Case) -> bool:
     return found.packages == case.new.packages and found.revision > case.former.revision
-
-
-def _most(calls: Sequence[str]) -> dict[str, int]:
-    """At most how many of a kind one process can have made."""
-    return dict(Counter(call.partition("(")[0] for call in calls))
 
 
 def _told(ends: Counter[str]) -> str:

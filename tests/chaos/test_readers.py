@@ -105,7 +105,7 @@ def _figures(
         "signature mismatches by mirrorlist": _mismatches([*listed, slow[1]], true_pairs),
         "failed loops of dnf makecache and download": f"{sum(len(c.bad) for c in clients)} of "
         f"{sum(c.rounds for c in clients)}",
-        "states that they saw": str(len({pair for r in (*plain, *listed) for pair in r.seen_pairs})),
+        "states that they saw": str(len({pair[0] for r in (*plain, *listed) for pair in r.seen_pairs})),
     }
 
 

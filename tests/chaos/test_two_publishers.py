@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two publishers at once, each with an out directory and a package of its own whose release rises each round."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import publisher
+from tests.chaos.figures import size, tell
+from tests.chaos.wholeness import Broken, Signatures, State, read_state
+from tests.integration.conftest import Project, RsyncDaemon, SshServer
+
+ROUNDS = size(6, 60)
+REMOTE_ROUNDS = size(2, 60)
+_PACKAGES = ("small", "other")
+_MOST_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The name of a channel, and the folder behind it."""
+
+    name: str
+    dir: Path
+    rounds: int
+
+
+@pytest.fixture(params=["local", "daemon", "restricted ssh"])
+def channel(
+    request: pytest.FixtureRequest, project: Project, rsync_daemon: RsyncDaemon, ssh_server: SshServer, tmp_path: Path
+) -> Iterator[Channel]:
+    served = tmp_path / "served"
+    served.mkdir()
+    if request.param == "local":
+        _configure(project, str(served))
+        yield Channel("both", served / publisher.TARGET, ROUNDS)
+    elif request.param == "daemon":
+        _configure(project, rsync_daemon.url())
+        yield Channel("both", rsync_daemon.dir / publisher.TARGET, REMOTE_ROUNDS)
+    else:
+        ssh_server.authorized_keys.write_text(f'command="rrsync \\"{served}\\"",restrict {ssh_server.public_key}\n')
+        _configure(project, "127.0.0.1:/", ssh_server.command)
+        yield Channel("both", served / publisher.TARGET, REMOTE_ROUNDS)
+        ssh_server.authorized_keys.write_text(f"{ssh_server.public_key}\n")
+
+
+def _configure(project: Project, destination: str, ssh_command: str = "") -> None:
+    path = project.root_dir / "pipeline.toml"
+    section = f'\n[mirrors.both]\ndestination = "{destination}"\nssh_command = "{ssh_command}"\n'
+    path.write_text(path.read_text() + section)
+
+
+@dataclass
+class Watcher(threading.Thread):
+    """Reads the repository all the while: the revisions that it saw, and what was broken."""
+
+    dir: Path
+    signatures: Signatures
+    stopped: threading.Event = field(default_factory=threading.Event)
+    revisions: list[int] = field(default_factory=list)
+    reads: int = 0
+    broken: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__(daemon=True)
+
+    __hash__ = threading.Thread.__hash__
+
+    def run(self) -> None:
+        while not self.stopped.wait(0.02):
+            self.reads += 1
+            try:
+                self.revisions.append(read_state(self.dir, self.signatures).revision)
+            except Broken as error:
+                self.broken.append(str(error))
+
+
+def test_no_release_is_lost(project: Project, channel: Channel, signatures: Signatures) -> None:
+    publishers = [replace(project, out_path=project.out_path / name) for name in _PACKAGES]
+    watcher = Watcher(channel.dir, signatures)
+    watcher.start()
+    former, repeats = State(), 0
+    for number in range(1, channel.rounds + 1):
+        repeats += _both_publish(publishers, channel, number)
+        state = read_state(channel.dir, signatures)
+        assert state.packages >= former.packages | _released(number), f"round {number}"
+        assert len(state.log_revisions) == 2 * number, f"round {number}"
+        former = state
+    watcher.stopped.set()
+    watcher.join(timeout=30)
+    revisions = list(former.log_revisions)
+    tell(**{
+        f"two publishers, {channel.rounds} rounds, {channel.dir.parent.name}": f"{len(former.packages)} packages, "
+        f"{len(revisions)} revisions, {len(watcher.broken)} of {watcher.reads} readings broken, {repeats} run again"
+    })  # fmt: skip
+    assert watcher.broken == []
+    assert watcher.revisions == sorted(watcher.revisions)
+    assert revisions == sorted(set(revisions))
+
+
+def _both_publish(publishers: list[Project], channel: Channel, number: int) -> int:
+    """Both begin at the same moment; how many were told to run again, and did."""
+    commands = []
+    for each, name in zip(publishers, _PACKAGES, strict=True):
+        sets = each.signed(each.build(name, release=str(number)))
+        publisher.hand_over(sets, each.out_path)
+        commands.append(publisher.argv("publish", each.root_dir, each.out_path, channel.name))
+    running = [subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) for argv in commands]
+    told = [process.communicate(timeout=120)[1] for process in running]
+    return sum(
+        _repeat(argv, words)
+        for argv, process, words in zip(commands, running, told, strict=True)
+        if process.returncode != 0
+    )
+
+
+def _repeat(argv: list[str], words: str) -> int:
+    """Do as it is told until it is done; how often."""
+    for count in range(1, _MOST_RUNS):
+        assert "run the same again" in words, words
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+        if done.returncode == 0:
+            return count
+        words = done.stderr
+    raise AssertionError(words)
+
+
+def _released(number: int) -> set[str]:
+    return {f"{name}-1.0-{number}.{kind}.rpm" for name in _PACKAGES for kind in ("src", "noarch")}
