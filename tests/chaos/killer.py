@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -78,6 +79,22 @@ def after_seconds(argv: list[str], seconds: float) -> bool:
     finally:
         _kill_all(mark)
         process.wait(timeout=60)
+
+
+def a_child_of(server: int, argv: list[str], number: int, delay_seconds: float) -> int:
+    """Kill the `number`-th child that a server starts for the command, a moment later; how many children it had."""
+    children = Path(f"/proc/{server}/task/{server}/children")
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    seen: set[int] = set()
+    while process.poll() is None:
+        for child in map(int, children.read_text().split()):
+            if child not in seen and len(seen) + 1 == number:
+                time.sleep(delay_seconds)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            seen.add(child)
+        time.sleep(0.001)
+    return len(seen)
 
 
 def most_of_one(calls: Sequence[str]) -> dict[str, int]:

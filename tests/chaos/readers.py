@@ -111,7 +111,7 @@ class Reader(threading.Thread):
 
 @dataclass
 class Dnf(threading.Thread):
-    """A real client that begins with nothing each time: `makecache`, then `download`, by the mirrorlist, all checked."""
+    """A real client that has nothing at first, each time: `makecache` and `download` by the mirrorlist, with all checks."""
 
     port: int
     key_path: Path

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.mirrors import mirror
 from tests.chaos import publisher
 from tests.chaos.wholeness import State, named_in
-from tests.integration.conftest import Project
+from tests.integration.conftest import Project, RsyncDaemon
 
 ROOT_DIR = Path(__file__).parents[2]
 _CHANNELS = """
@@ -51,6 +51,32 @@ class Scenario:
         """What a reader still asks for who took the `repomd.xml` that stands in this folder."""
         path = self.repository_dir / "repodata" / "repomd.xml"
         return tuple(named_in(path.read_bytes())) if path.exists() else ()
+
+
+@dataclass(frozen=True)
+class OverDaemon(Scenario):
+    """A repository behind an rsync daemon; each copy has a folder of its own there."""
+
+    daemon: RsyncDaemon | None = None
+    name: str = "base"
+
+    @property
+    def served_dir(self) -> Path:
+        return self.daemon.dir / self.name
+
+    @property
+    def repository_dir(self) -> Path:
+        return self.served_dir / publisher.TARGET
+
+    @property
+    def argv(self) -> list[str]:
+        url = f"{self.daemon.url()}/{self.name}"
+        return publisher.argv(self.action, self.dir / "checkout", self.out_path, url, self.word)
+
+    def copied(self, folder: Path) -> Scenario:
+        copy = replace(super().copied(folder), name=folder.name)
+        subprocess.run(["cp", "--archive", str(self.served_dir), str(copy.served_dir)], check=True)
+        return copy
 
 
 @dataclass(frozen=True)
@@ -93,6 +119,13 @@ def promote(project: Project) -> Scenario:
     _published(project, "1", channel="stable")
     _published(project, "2")
     return Scenario(project.root_dir.parent, "promote", mirror="stable", word="local")
+
+
+def second_over_daemon(project: Project, daemon: RsyncDaemon) -> OverDaemon:
+    (daemon.dir / "base").mkdir()
+    _published(project, "1", channel=f"{daemon.url()}/base")
+    _about_to_publish(project, "2")
+    return OverDaemon(project.root_dir.parent, "publish", daemon=daemon)
 
 
 SCENARIOS: tuple[Callable[[Project], Scenario], ...] = (first, second, adoption, rollback, promote)

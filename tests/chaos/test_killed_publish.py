@@ -18,9 +18,9 @@ import pytest
 
 from tests.chaos import killer
 from tests.chaos.figures import FULL, size, tell
-from tests.chaos.scenarios import SCENARIOS, Case, Scenario, second
+from tests.chaos.scenarios import SCENARIOS, Case, Scenario, second, second_over_daemon
 from tests.chaos.wholeness import Signatures, State, read_state
-from tests.integration.conftest import Project
+from tests.integration.conftest import Project, RsyncDaemon
 
 _SEED = 20150105
 _RERUN_SECONDS = 60
@@ -53,6 +53,36 @@ def test_killed_at_a_moment(project: Project, signatures: Signatures, tmp_path: 
         lambda seconds, its: killer.after_seconds(its.argv, seconds),
     )
     tell(**{"killed at a moment": f"{sum(ends.values())} times, {_told(ends)}"})
+
+
+def test_killed_at_a_call_over_a_daemon(
+    project: Project, rsync_daemon: RsyncDaemon, signatures: Signatures, tmp_path: Path
+) -> None:
+    case, calls = _prepared(second_over_daemon(project, rsync_daemon), signatures, tmp_path)
+    numbers = range(1, len(calls) + 1) if FULL else random.Random(_SEED).sample(range(1, len(calls) + 1), 2)
+    ends = _try_each(
+        case, numbers, signatures, tmp_path, lambda number, its: len(killer.after_calls(its.argv, number, its.dir))
+    )
+    tell(**{"over a daemon: killed at a call": f"{sum(ends.values())} of {len(calls)} calls, {_told(ends)}"})
+
+
+def test_a_child_of_the_daemon_is_killed(
+    project: Project, rsync_daemon: RsyncDaemon, signatures: Signatures, tmp_path: Path
+) -> None:
+    case, _ = _prepared(second_over_daemon(project, rsync_daemon), signatures, tmp_path)
+    server = int((rsync_daemon.dir.parent / "pid").read_text())
+    whole = case.scenario.copied(tmp_path.with_name(f"{tmp_path.name}-count"))
+    count = killer.a_child_of(server, whole.argv, 0, 0)
+    given = [(number, delay) for number in range(1, count + 1) for delay in (0.0, 0.01, 0.03)]
+    ends = _try_each(
+        case,
+        given if FULL else random.Random(_SEED).sample(given, 2),
+        signatures,
+        tmp_path,
+        lambda each, its: killer.a_child_of(server, its.argv, *each),
+        workers=1,  # the daemon has no other children then
+    )
+    tell(**{"a child of the daemon killed": f"{sum(ends.values())} times, one of {count} children, {_told(ends)}"})
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
@@ -88,7 +118,13 @@ def _prepared(scenario: Scenario, signatures: Signatures, tmp_path: Path) -> tup
 
 
 def _try_each(
-    case: Case, given: Sequence[Any], signatures: Signatures, tmp_path: Path, harm: Callable[[Any, Scenario], object]
+    case: Case,
+    given: Sequence[Any],
+    signatures: Signatures,
+    tmp_path: Path,
+    harm: Callable[[Any, Scenario], object],
+    *,
+    workers: int = _WORKERS,
 ) -> Counter[str]:
     """How often readers found which state after the harm; all else is an error."""
 
@@ -98,7 +134,7 @@ def _try_each(
         harm(each, scenario)
         return _healed(case, scenario, signatures, str(each))
 
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         return Counter(pool.map(attempt, given))
 
 

@@ -17,16 +17,17 @@ from tests.chaos.wholeness import Broken, Signatures, State, read_state
 from tests.integration.conftest import Project, RsyncDaemon, SshServer
 
 ROUNDS = size(6, 60)
-REMOTE_ROUNDS = size(2, 60)
+REMOTE_ROUNDS = size(1, 60)
 _PACKAGES = ("small", "other")
 _MOST_RUNS = 5
 
 
 @dataclass(frozen=True)
 class Channel:
-    """The name of a channel, and the folder behind it."""
+    """The name of a channel, how it is reached, and the folder behind it."""
 
     name: str
+    way: str
     dir: Path
     rounds: int
 
@@ -39,14 +40,14 @@ def channel(
     served.mkdir()
     if request.param == "local":
         _configure(project, str(served))
-        yield Channel("both", served / publisher.TARGET, ROUNDS)
+        yield Channel("both", request.param, served / publisher.TARGET, ROUNDS)
     elif request.param == "daemon":
         _configure(project, rsync_daemon.url())
-        yield Channel("both", rsync_daemon.dir / publisher.TARGET, REMOTE_ROUNDS)
+        yield Channel("both", request.param, rsync_daemon.dir / publisher.TARGET, REMOTE_ROUNDS)
     else:
         ssh_server.authorized_keys.write_text(f'command="rrsync \\"{served}\\"",restrict {ssh_server.public_key}\n')
         _configure(project, "127.0.0.1:/", ssh_server.command)
-        yield Channel("both", served / publisher.TARGET, REMOTE_ROUNDS)
+        yield Channel("both", request.param, served / publisher.TARGET, REMOTE_ROUNDS)
         ssh_server.authorized_keys.write_text(f"{ssh_server.public_key}\n")
 
 
@@ -96,7 +97,7 @@ def test_no_release_is_lost(project: Project, channel: Channel, signatures: Sign
     watcher.join(timeout=30)
     revisions = list(former.log_revisions)
     tell(**{
-        f"two publishers, {channel.rounds} rounds, {channel.dir.parent.name}": f"{len(former.packages)} packages, "
+        f"two publishers, {channel.way}": f"{channel.rounds} rounds, {len(former.packages)} packages, "
         f"{len(revisions)} revisions, {len(watcher.broken)} of {watcher.reads} readings broken, {repeats} run again"
     })  # fmt: skip
     assert watcher.broken == []
