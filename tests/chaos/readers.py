@@ -111,7 +111,7 @@ class Reader(threading.Thread):
 
 @dataclass
 class Dnf(threading.Thread):
-    """A real client that has nothing at first, each time: `makecache` and `download` by the mirrorlist, with all checks."""
+    """A real client that has nothing at first, each time: `makecache` and `download` by the mirrorlist, all checked."""
 
     port: int
     key_path: Path

@@ -14,7 +14,6 @@ from pipeline.proof import proof, reason, requirements, standin, state, steps
 from pipeline.proof.client import config_text
 from pipeline.proof.trial import Trial, path_of
 from pipeline.rpmheaders import Dependency, Header, PackagedFile
-from pipeline.stages import verify
 
 VENDOR, OLD, OURS = "0.el6", "0.el6.label.904", "0.el6.label.905"
 
