@@ -56,6 +56,8 @@ def is_there(url: str) -> bool:
 
 def size_of(url: str) -> int | None:
     """The file's size as the server tells it, -1 where it does not; `None` for no such file. Raises: PublishError."""
+    import requests
+
     try:
         answer = requests.head(
             url, headers=_HEADERS, timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS), allow_redirects=True
