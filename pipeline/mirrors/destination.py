@@ -148,7 +148,9 @@ class Destination:
             self._run(argv, "written", log_path)
 
     def names_in(self, name: str, log_path: Path | None) -> tuple[str, ...]:
-        """The names in a folder; none where there is no such folder. Raises: PublishError."""
+        """The names in a folder; none where there is no such folder, or none can be read. Raises: PublishError."""
+        if self.write_only:
+            return ()
         if self.is_local:
             return self._local_names(Path(self.address) / name)
         argv = rsync.plan_list(f"{self.address}/{name}/", ssh_command=self.ssh_command)

@@ -26,7 +26,7 @@ class Snapshot:
 
 def snapshots(state: MirrorState, place: Destination, *, log_path: Path | None = None) -> tuple[Snapshot, ...]:
     """All states that the log tells of, newest first. Raises: PublishError."""
-    there = {int(name) for name in place.names_in(layout.SNAPSHOTS, log_path) if name.isdecimal()}
+    there = _there(state, place, log_path)
     return tuple(
         Snapshot(
             entry=entry,
@@ -35,6 +35,15 @@ def snapshots(state: MirrorState, place: Destination, *, log_path: Path | None =
         )
         for entry in reversed(state.log)
     )
+
+
+def _there(state: MirrorState, place: Destination, log_path: Path | None) -> set[int]:
+    """The revisions whose snapshots lie there; a place that is only written is asked for each."""
+    if not place.write_only:
+        return {int(name) for name in place.names_in(layout.SNAPSHOTS, log_path) if name.isdecimal()}
+    names = {f"{layout.snapshot(entry.revision)}/{layout.REPOMD}": entry.revision for entry in state.log}
+    gone = place.missing(names, log_path)
+    return {revision for name, revision in names.items() if name not in gone}
 
 
 def choose(known: Sequence[Snapshot], revision: int, place: Destination) -> Snapshot:

@@ -15,7 +15,7 @@ KEYS = "keys.asc"
 CARRIED = "carried.json"
 SNAPSHOTS = "snapshots"
 # What stands in `repodata/` besides metadata and is read with it.
-BOOKS = (LOG, CARRIED, KEYS)
+BOOKS = (LOG, CARRIED, KEYS, MIRRORLIST)
 # Asked for by these names at the root; links through `repodata`, so that they change with it.
 POINTERS = (LOG, MIRRORLIST, KEYS)
 
@@ -30,6 +30,11 @@ def snapshot(revision: int) -> str:
 def link_to(revision: int) -> str:
     """What the link `repodata` says when this revision stands."""
     return f"{snapshot(revision)}/{REPODATA}"
+
+
+def mirrorlist(urls: Iterable[str], revision: int) -> bytes:
+    """The addresses of a snapshot at the places whose readers have these urls."""
+    return "".join(f"{url}/{snapshot(revision)}/\n" for url in urls).encode()
 
 
 def revision_in(link: str) -> int | None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from pipeline.errors import PublishError
+from pipeline.errors import PublishError, SigningError
 from pipeline.mirrors import layout, repodata, web
 from pipeline.mirrors.destination import Destination
 from pipeline.signing import metadata as signature
@@ -35,9 +35,20 @@ def check_snapshot(
         _get(place, snapshot, [file.href for file in index.files], folder, log_path)
         for file in index.files:
             repodata.verify(file, folder, where)
-        signature.verify(repomd, signed, [keys_path])
+        _verify(repomd, signed, keys_path, where)
         for href in {href.partition("/")[0]: href for href in packages if href.endswith(".rpm")}.values():
             _check_link(place, snapshot, href, folder, log_path)
+
+
+def _verify(repomd: bytes, signed: bytes, keys_path: Path, where: str) -> None:
+    try:
+        signature.verify(repomd, signed, [keys_path])
+    except SigningError as error:
+        raise PublishError(
+            "mirror-differs",
+            f"the signature in {where} is not what was sent: {error.message}",
+            hint="look what stands between us and the mirror, then run the same again: readers see what they saw",
+        ) from None
 
 
 def _check_link(place: Destination, snapshot: str, href: str, folder: Path, log_path: Path | None) -> None:

@@ -99,8 +99,8 @@ class Staging:
         self._adopt()
         self._carry(grace_seconds)
         log = publishlog.appended(self._log(), entry)
-        mirrorlist = "".join(f"{url}/{layout.snapshot(self.revision)}/\n" for url in urls)
-        for name, content in ((layout.LOG, log), (layout.KEYS, keys), (layout.MIRRORLIST, mirrorlist.encode())):
+        mirrorlist = layout.mirrorlist(urls, self.revision)
+        for name, content in ((layout.LOG, log), (layout.KEYS, keys), (layout.MIRRORLIST, mirrorlist)):
             files.write_whole(self.repodata_dir / name, content)
         self._link(hrefs)
 
@@ -109,6 +109,8 @@ class Staging:
         before = self.before
         for file in before.index.files if before.index else ():
             files.copy_whole(before.dir / file.href, self.snapshot_dir / file.href)
+        for name in before.carried:
+            files.copy_whole(before.dir / layout.REPODATA / name, self.repodata_dir / name)
         for name, content in before.books.items():
             files.write_whole(self.repodata_dir / name, content)
         self._link(rpm.href for rpm in before.state.packages)

@@ -52,7 +52,7 @@ def inputs(sets: Sets, *, context: TargetContext) -> dict[str, str]:
     standing = mirror.stands(places[0], context.log_path)
     return {
         "mirror": ", ".join(place.address for place in places),
-        "url": ", ".join(place.url for place in places if place.url) or "none",
+        "url": ", ".join(_urls(context)) or "none",
         "what stands on the mirror": _AS_STAGED if standing in _staged_for(context) else standing[:12] or "nothing",
     }
 
@@ -119,7 +119,7 @@ def _write(staging: Staging, content: _Content, sets: Sets, context: TargetConte
         _entry(content, sets, staging, context),
         hrefs=[rpm.href for rpm in content.everything],
         keys=_keys(sets, context),
-        urls=[place.url for place in find_destinations(context.settings, context.target_name) if place.url],
+        urls=_urls(context),
         grace_seconds=context.settings.retention.grace_hours * 3600,
     )
 
@@ -154,8 +154,17 @@ def _keys(sets: Sets, context: TargetContext) -> bytes:
 
 
 def _stands_whole(sets: Sets, metadata: Metadata, context: TargetContext) -> bool:
-    """Whether what stands was published by us, with the keys that are in use."""
-    return metadata.is_ours and metadata.books.get(layout.KEYS) == _keys(sets, context)
+    """Whether what stands was published by us, with the keys and for the urls that are in use."""
+    wanted = {
+        layout.KEYS: _keys(sets, context),
+        layout.MIRRORLIST: layout.mirrorlist(_urls(context), metadata.state.revision),
+    }
+    return metadata.is_ours and all(metadata.books.get(name) == content for name, content in wanted.items())
+
+
+def _urls(context: TargetContext) -> list[str]:
+    """Where readers have each place of the channel."""
+    return [place.url for place in find_destinations(context.settings, context.target_name) if place.url]
 
 
 def _staged_for(context: TargetContext) -> set[str]:
