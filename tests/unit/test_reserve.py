@@ -15,7 +15,7 @@ import pytest
 from pipeline.errors import PublishError, ReleaseError, SettingsError
 from pipeline.inputs import digest
 from pipeline.ledger import Ledger
-from pipeline.model import BuildResult, Evr, File, MirrorState, PublishedRpm, Rpm, SignedSet
+from pipeline.model import BuildResult, Evr, File, LogEntry, MirrorState, PublishedRpm, Rpm, SignedSet
 from pipeline.stages import reserve
 from tests.reserving import IMAGE, SPEC, Machine, git, new_machine
 
@@ -227,6 +227,18 @@ def test_what_an_older_number_is_published_with_does_not_matter(machine, publish
     published.append(rpm("0.el6.label.904", content="theirs"))
     second = machine.with_patch("second")
     assert [second.number(), second.number()] == [905, 905]
+
+
+def test_a_number_that_was_rolled_back_is_given_to_nobody_else(machine, monkeypatch):
+    """Its packages are on hosts perhaps, and lie on the mirror still."""
+    taken = LogEntry(revision=2, time="", action="publish", repomd_sha256="", releases=(
+        ("vdsm", "4.16.30-0.el6.label.907"), ("other", "4.16.30-0.el6.label.999")))  # fmt: skip
+    back = LogEntry(revision=3, time="", action="rollback", repomd_sha256="", detail="to 1")
+    monkeypatch.setattr(
+        "pipeline.mirrors.mirror.read_state",
+        lambda *_, **__: MirrorState(destination="mirror", log=(taken, back)),
+    )
+    assert machine.number() == 908
 
 
 def test_a_floor_that_rises_above_a_number_gives_a_new_one(machine):
