@@ -73,13 +73,28 @@ def _local(place: Destination, progress: Progress, *, wait: bool) -> Iterator[No
 
 @contextmanager
 def _remote(place: Destination, who: str, progress: Progress, log_path: Path, *, wait: bool) -> Iterator[None]:
+    text = _acquire(place, who, progress, log_path, wait=wait)
+    try:
+        yield
+    finally:
+        try:
+            _give_back(place, text, log_path)
+        except PublishError as error:
+            progress.warning(f"the lock {NAME} stays on {place.address} for a while: {error.message}")
+
+
+def _acquire(place: Destination, who: str, progress: Progress, log_path: Path, *, wait: bool) -> str:
+    """What our lock says, once it is ours. Raises: LockedError, PublishError."""
     deadline, told = time.monotonic() + place.timeout_seconds, False
-    text = f"{who.replace(';', ' ')};{socket.gethostname()};{os.getpid()};{int(time.time() + place.timeout_seconds)}"
-    while not place.make_link(NAME, text, log_path):
+    while True:
+        text = _text(place, who)  # each time anew: it shall not be over when the waiting is
+        if place.make_link(NAME, text, log_path):
+            return text
         holder = _holder(place.link_text(NAME, log_path))
         if holder is not None and holder.is_gone:
             progress.warning(f"{holder.who} left the lock on {place.address}: it is taken over")
-            place.remove((NAME,), log_path)
+            if _take_over(place, text, log_path):
+                return text
             continue
         name = holder.who if holder else "somebody"
         _refuse_unless(wait and time.monotonic() < deadline, place, name)
@@ -87,13 +102,27 @@ def _remote(place: Destination, who: str, progress: Progress, log_path: Path, *,
             progress.warning(f"waiting for {name}, who publishes to {place.address}")
             told = True
         time.sleep(_PAUSE_SECONDS)
-    try:
-        yield
-    finally:
-        try:
-            place.remove((NAME,), log_path)
-        except PublishError as error:
-            progress.warning(f"the lock {NAME} stays on {place.address} for a while: {error.message}")
+
+
+def _give_back(place: Destination, text: str, log_path: Path) -> None:
+    """Remove our lock; one whose time is over may have been taken over, and is another's then."""
+    ours = _holder(text)
+    if ours is None or not ours.is_gone or place.link_text(NAME, log_path) == text:
+        place.remove((NAME,), log_path)
+
+
+def _text(place: Destination, who: str) -> str:
+    until = int(time.time() + place.timeout_seconds)
+    return f"{who.replace(';', ' ')};{socket.gethostname()};{os.getpid()};{until}"
+
+
+def _take_over(place: Destination, text: str, log_path: Path) -> bool:
+    """Whether a lock that was left is ours now: another who saw it too may remove ours for it, a moment later."""
+    place.remove((NAME,), log_path)
+    if not place.make_link(NAME, text, log_path):
+        return False
+    time.sleep(_PAUSE_SECONDS)
+    return place.link_text(NAME, log_path) == text
 
 
 def _holder(text: str) -> _Holder | None:

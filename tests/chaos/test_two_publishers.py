@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
+import itertools
+import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.mirrors import lease
+from pipeline.mirrors.destination import Destination
+from pipeline.progress import Progress
 from tests.chaos import publisher
 from tests.chaos.figures import size, tell
 from tests.chaos.wholeness import Broken, Signatures, State, read_state
@@ -103,6 +110,44 @@ def test_no_release_is_lost(project: Project, channel: Channel, signatures: Sign
     assert watcher.broken == []
     assert watcher.revisions == sorted(watcher.revisions)
     assert revisions == sorted(set(revisions))
+
+
+def test_a_lock_that_is_left_is_taken_over_by_one_at_a_time(
+    rsync_daemon: RsyncDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two see at the same moment that its holder is gone; the slower one removes the lock of the quicker."""
+    (rsync_daemon.dir / publisher.TARGET).mkdir()
+    place = Destination(kind="daemon", address=f"{rsync_daemon.url()}/{publisher.TARGET}", timeout_seconds=60,
+                        scratch_dir=tmp_path / "scratch")  # fmt: skip
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    place.make_link(lease.NAME, f"them;{socket.gethostname()};{gone.pid};{int(time.time()) + 60}", None)
+    inside: list[int] = []
+    at_once: list[int] = []
+    both_saw = threading.Barrier(2)
+    removals = itertools.count()
+    remove = Destination.remove
+
+    def remove_later(self: Destination, names: tuple[str, ...], log_path: Path) -> None:
+        number = next(removals)
+        if number < 2:
+            both_saw.wait()
+            time.sleep(number)
+        remove(self, names, log_path)
+
+    monkeypatch.setattr(Destination, "remove", remove_later)
+
+    def publish(number: int) -> None:
+        with lease.held(place, str(number), Progress(quiet=True), log_path=tmp_path / f"{number}.log"):
+            inside.append(number)
+            time.sleep(3)
+            at_once.append(len(inside))
+            inside.remove(number)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(publish, range(2)))
+    assert at_once == [1, 1]
+    assert place.names_in(".", None) == ()
 
 
 def _both_publish(publishers: list[Project], channel: Channel, number: int) -> int:
