@@ -31,6 +31,7 @@ CALLS = (
 )
 # Who made a call waits that long, so that the kill comes before the next one.
 _PAUSE_MICROSECONDS = 5000
+_MOST_SECONDS = 120
 _MARK = "KILL_MARK"
 _CALL = re.compile(r"(?P<process>\d+) +(?:<\.\.\. )?(?P<kind>\w+)")
 _RSYNC_SHIM = """\
@@ -111,7 +112,7 @@ def with_error(argv: list[str], kind: str, number: int, error: str, work_dir: Pa
     inject = ["-e", f"trace={kind}", "-e", f"inject={kind}:error={error}:when={number}"]
     strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", *inject, "--"]
     if not rsync_call:
-        return subprocess.run([*strace, *argv], capture_output=True).returncode
+        return subprocess.run([*strace, *argv], capture_output=True, timeout=_MOST_SECONDS).returncode
     shim = work_dir / "shim" / "rsync"
     shim.parent.mkdir()
     shim.write_text(
@@ -119,7 +120,8 @@ def with_error(argv: list[str], kind: str, number: int, error: str, work_dir: Pa
     )
     shim.chmod(0o755)
     path = f"{shim.parent}:{os.environ['PATH']}"
-    return subprocess.run(argv, env={**os.environ, "PATH": path}, capture_output=True).returncode
+    environment = {**os.environ, "PATH": path}
+    return subprocess.run(argv, env=environment, capture_output=True, timeout=_MOST_SECONDS).returncode
 
 
 def _start(argv: list[str], mark: str) -> subprocess.Popen[bytes]:
