@@ -61,14 +61,20 @@ class Chain:
         return reason or (f"{anew[0]} is made anew" if anew else "")
 
     def holds(self) -> bool:
-        """Whether `run` would do nothing; it is as if nobody had asked."""
+        """Whether there is nothing to do; it is told then as `run` tells it, else it is as if nobody had asked."""
         before = dict(self.records)
+        started = time.monotonic()
         try:
-            return not self.plan()
+            held = not self.plan()
         except PipelineError:
-            return False  # `run` meets it again, and tells it
-        finally:
+            held = False  # `run` meets it again, and tells it
+        if not held:
             self.records, self.outcomes = before, []
+            return False
+        planned, self.outcomes = self.outcomes, []
+        for outcome in planned:
+            self._end(replace(outcome, seconds=(time.monotonic() - started) / len(planned)))
+        return True
 
     def _blocked(self, stage: Stage, *, keep_going: bool) -> str:
         """Why a stage cannot be done; empty if it can."""

@@ -126,7 +126,6 @@ class Run:
     def _run_locked(self, target: str, chain: Chain) -> tuple[PipelineError | None, str]:
         """Run the target's stages as the only publisher, from reading the mirror to the switch; the first error."""
         if not self._wanted(TARGET_STAGES) or chain.holds():
-            chain.run()
             return chain.error, chain.failed_stage
         try:
             place = find_destination(self.settings, target)

@@ -6,6 +6,7 @@ The vendor's package (source RPM and baseline build) is at hand for both.
 
 `nox -s bench -- repodata` is about the metadata alone: one package more in a repository of 10,000. `-- readers`,
 `-- kills` and `-- publishers` try in full what a mirror must withstand: minutes, and half an hour for the kills.
+`-- mirror` holds what is promised of a mirror with 10,000 packages against its limits.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import mirrors, repodata
+from tests.bench import mirror, mirrors, repodata
 
 ROOT = Path(__file__).resolve().parents[2]
 BARE = Path(__file__).with_name("bare.sh")
@@ -40,6 +41,9 @@ def main() -> None:
     if flags.part == "repodata":
         seconds, facts = repodata.measure(flags.rounds)
         _tell(seconds, flags, title="repodata", bare=repodata.THEIRS, facts=facts)
+        return
+    if flags.part == "mirror":
+        _tell_limits(mirror.rows(mirror.measure(flags.rounds)), flags)
         return
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         work_dir = Path(name)
@@ -143,7 +147,19 @@ def _tell(
         console.print(table)
     for what, value in facts.items():
         console.print(f"{what}: {value}", highlight=False)
-    told = {"part": flags.part, "target": flags.target, "source": flags.source or "", "rows": rows, "facts": facts}
+    _write({"part": flags.part, "target": flags.target, "source": flags.source or "", "rows": rows, "facts": facts}, flags)
+
+
+def _tell_limits(rows: list[dict[str, object]], flags: argparse.Namespace) -> None:
+    """Figures beside the limits that they must not be above."""
+    table = Table("what", "median", "at most", title=f"{flags.part}, {flags.rounds} rounds", box=None)
+    for row in rows:
+        table.add_row(str(row["what"]), f"{row['median']:.3f}", str(row["limit"] or ""))
+    Console(stderr=True).print(table)
+    _write({"part": flags.part, "rows": rows}, flags)
+
+
+def _write(told: dict[str, object], flags: argparse.Namespace) -> None:
     document = json.dumps(told, indent=1)
     if flags.output:
         Path(flags.output).write_text(document + "\n", encoding="utf-8")
@@ -153,7 +169,8 @@ def _tell(
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=("release", "repodata", *mirrors.PARTS), default="release")
+    parts = ("release", "repodata", "mirror", *mirrors.PARTS)
+    parser.add_argument("part", nargs="?", choices=parts, default="release")
     parser.add_argument("--target", default="demo")
     parser.add_argument("--source", help="as for the pipeline; default the target's own")
     parser.add_argument("--rounds", type=int, default=5)
