@@ -11,10 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TaskID, TaskProgressColumn, TextColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +26,8 @@ from pipeline.model import StageOutcome
 _STYLE = {"ok": "green", "cached": "cyan", "failed": "bold red", "skipped": "dim", "run": "yellow"}
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024
+_WORTH_TELLING_BYTES = 4_000_000
+_BETWEEN_LINES_SECONDS = 10.0
 
 
 class Progress:
@@ -99,6 +102,25 @@ class Progress:
             task = bar.add_task(label, total=total_bytes)
             yield lambda done_bytes: bar.update(task, completed=done_bytes)
 
+    @contextmanager
+    def transfers(self, loads: Sequence[tuple[str, int]]) -> Iterator[tuple[Callable[[int], None], ...]]:
+        """A bar of bytes for each (label, bytes), side by side; off a terminal a plain line now and then.
+
+        Yields a function for each, that takes the bytes done so far. It is full when it is told so: what was sent may
+        not have arrived.
+        """
+        if self._quiet or sum(size for _, size in loads) < _WORTH_TELLING_BYTES:
+            yield tuple(lambda done_bytes: None for _ in loads)
+            return
+        if not self._console.is_terminal:
+            yield tuple(_Lines(label, total, self.note).tell for label, total in loads)
+            return
+        bars = Bar(TextColumn("    {task.description}"), BarColumn(), TaskProgressColumn(), DownloadColumn(),
+                   TransferSpeedColumn(), console=self._console, transient=True)  # fmt: skip
+        with bars:
+            tasks = [bars.add_task(_printable(label), total=total) for label, total in loads]
+            yield tuple(partial(_advance, bars, task) for task in tasks)
+
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         if self._quiet:
             return
@@ -148,6 +170,29 @@ class Progress:
             self._state_path.parent.mkdir(parents=True, exist_ok=True)
             with self._state_path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
+
+
+class _Lines:
+    """Where one transfer is, in plain lines: at each quarter, and every ten seconds between."""
+
+    def __init__(self, label: str, total_bytes: int, say: Callable[[str], None]) -> None:
+        self._label = label
+        self._total_bytes = total_bytes
+        self._say = say
+        self._quarter = 0
+        self._told_seconds = time.monotonic()
+
+    def tell(self, done_bytes: int) -> None:
+        quarter = 4 * done_bytes // max(self._total_bytes, 1)
+        if quarter <= self._quarter and time.monotonic() - self._told_seconds < _BETWEEN_LINES_SECONDS:
+            return
+        self._quarter, self._told_seconds = quarter, time.monotonic()
+        percent = 100 * done_bytes // max(self._total_bytes, 1)
+        self._say(f"{self._label}: {done_bytes / 1e6:.1f} of {self._total_bytes / 1e6:.1f} MB ({percent} %)")
+
+
+def _advance(bars: Bar, task: TaskID, done_bytes: int) -> None:
+    bars.update(task, completed=done_bytes)
 
 
 def tail(path: Path) -> list[str]:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -27,6 +27,8 @@ _HOST = r"([^-@/:\s][^@/:\s]*@)?(\[[0-9a-fA-F:.]+\]|[^-@/:\s\[][^@/:\s]*)"
 _DAEMON = re.compile(rf"rsync://{_HOST}(:[0-9]+)?/[^/\s][^\n]*")
 _SSH = re.compile(rf"{_HOST}:[^:\n][^\n]*")
 _OTHER = re.compile(r"[a-z+]+://|[^/\[]*::")
+# Is told the bytes that were sent so far.
+Watch = Callable[[int], None]
 _FORMS = "a directory, rsync://[user@]host[:port]/module/path, or [user@]host:path for ssh"
 
 
@@ -77,17 +79,26 @@ class Destination:
         sources = [f"{self.address}/{name}" for name in names]
         self._run(rsync.plan_fetch(sources, into_dir, ssh_command=self.ssh_command), "read", log_path)
 
-    def send(self, source_dir: Path, names: Iterable[str], log_path: Path | None, *, anew: bool) -> None:
+    def send(
+        self, source_dir: Path, names: Iterable[str], log_path: Path | None, *, anew: bool, watch: Watch | None = None
+    ) -> None:
         """Put files there, each whole or not at all, and remove none. Raises: PublishError."""
         if self.is_local:
             self.make_folder()
         # "." gives a new folder its mode: the umask of the other side made it.
         with self._listed([".", *names] if anew else names) as list_path:
             argv = rsync.plan_send(source_dir, f"{self.address}/", list_path, ssh_command=self.ssh_command)
-            self._run(argv, "written", log_path)
+            self._run(argv, "written", log_path, watch)
 
     def send_metadata(
-        self, source_dir: Path, revision: int, former: int, log_path: Path | None, *, replace: bool = False
+        self,
+        source_dir: Path,
+        revision: int,
+        former: int,
+        log_path: Path | None,
+        *,
+        replace: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         """Put a snapshot's metadata there; what the former one has too is linked, not sent. Raises: PublishError."""
         argv = rsync.plan_metadata(
@@ -97,7 +108,7 @@ class Destination:
             replace=replace,
             ssh_command=self.ssh_command,
         )
-        self._run(argv, "written", log_path)
+        self._run(argv, "written", log_path, watch)
 
     def differing(self, source_dir: Path, names: Iterable[str], log_path: Path | None) -> tuple[str, ...]:
         """Those of the files that are missing or other there, by content. Raises: PublishError."""
@@ -240,8 +251,9 @@ class Destination:
         except OSError as error:
             raise self.failure("read", f"{error.strerror} at {error.filename}") from None
 
-    def _run(self, argv: list[str], done: str, log_path: Path | None) -> str:
-        found = rsync.run(argv, doing=self._cannot(done), timeout_seconds=self.timeout_seconds, log_path=log_path)
+    def _run(self, argv: list[str], done: str, log_path: Path | None, watch: Watch | None = None) -> str:
+        found = rsync.run(argv, doing=self._cannot(done), timeout_seconds=self.timeout_seconds,
+                          log_path=log_path, watch=watch)  # fmt: skip
         return found.stdout if found else ""
 
     def _cannot(self, done: str) -> str:

@@ -7,7 +7,7 @@ Source: rsync(1), "EXIT VALUES".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pipeline import command
@@ -66,6 +66,9 @@ _COMPLAINT = re.compile(r"rsync: (?!\[\w+\] (read|write) error: )|@ERROR|ssh: ")
 _NOT_THERE = re.compile(r"rsync: .*: No such file or directory \(2\)")
 # The link, or the folder for it; the last is rrsync's.
 _EXISTS = re.compile(r"(symlink|mkdir) .* failed: File exists|\(race detected\)")
+# How far it is, of all files in one number; the whole list is made first, so that the number only rises.
+_TELLING = ("--info=progress2", "--no-inc-recursive", "--no-human-readable")
+_SENT = re.compile(rb"[\r\n]\s*([0-9.,]+)\s+[0-9]+%")
 _NOT_THERE_FOR_RRSYNC = re.compile(r"^\S*rrsync error: .*No such file or directory$", re.MULTILINE)
 
 
@@ -79,7 +82,7 @@ def plan_send(
     """
     # -O: times of folders are the business of their owner. --chmod: an umask locks no web server out.
     # What is there stays as it is: another publisher may have put it there, and readers may have it.
-    mode = ["--dry-run", "--out-format=%n"] if compare_only else ["--ignore-existing"]
+    mode = ["--dry-run", "--out-format=%n"] if compare_only else ["--ignore-existing", *_TELLING]
     # A listed "." brings all names beside it along: readers are led to the snapshot by the switch alone.
     return [
         *_common(destination, ssh_command), "-lptO", "--chmod=D755,F644", "--checksum", *mode,
@@ -98,9 +101,15 @@ def plan_metadata(
     kept = [] if replace else ["--ignore-existing"]
     linked = [f"--link-dest={former}"] if former else []
     return [
-        *_common(destination, ssh_command), "-rptO", "--chmod=D755,F644", "--checksum", *kept, *linked, "--",
+        *_common(destination, ssh_command), "-rptO", "--chmod=D755,F644", "--checksum", *kept, *linked, *_TELLING, "--",
         f"{source_dir}/", destination,
     ]  # fmt: skip
+
+
+def read_sent(output: bytes) -> int:
+    """The bytes of files that were sent so far, by the end of what `--info=progress2` printed."""
+    told = _SENT.findall(output)
+    return int(re.sub(rb"[^0-9]", b"", told[-1])) if told else 0
 
 
 def plan_switch(link_path: Path, destination: str, *, ssh_command: str = "") -> list[str]:
@@ -183,8 +192,11 @@ def run(
     may_be_missing: bool = False,
     may_exist: bool = False,
     accept: Sequence[int] = (0,),
+    watch: Callable[[int], None] | None = None,
 ) -> CommandResult | None:
     """Run rsync; `doing` begins the sentence that tells a failure, as in "the mirror X cannot be written".
+
+    `watch` is told the bytes that were sent so far.
 
     With `may_be_missing`, a source file (or a folder above it) that does not exist gives `None`; with `may_exist`, a
     link that somebody else made in the same moment does.
@@ -194,8 +206,9 @@ def run(
     try:
         # rsync's words are matched, so they must be English wherever this runs.
         return command.run(
-            argv, timeout_seconds=timeout_seconds, env={"LC_ALL": "C.UTF-8"}, log_path=log_path, accept=accept
-        )
+            argv, timeout_seconds=timeout_seconds, env={"LC_ALL": "C.UTF-8"}, log_path=log_path, accept=accept,
+            watch=(lambda output: watch(read_sent(output))) if watch else None,
+        )  # fmt: skip
     except CommandFailed as error:
         if (may_be_missing and _is_not_there(error)) or (may_exist and _EXISTS.search(error.output)):
             return None

@@ -6,6 +6,7 @@ Nothing that readers use is touched before the switch, and nothing is removed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from pipeline import parallel
 from pipeline.errors import PublishError
 from pipeline.mirrors import layout, mirror, readback
-from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.destination import Destination, Watch
 from pipeline.progress import Progress
 
 REVISION_TAKEN = "revision-taken"
@@ -35,6 +36,26 @@ class Load:
     base_repomd_sha256: str
 
     @property
+    def revisions(self) -> tuple[int, ...]:
+        """The snapshots that are staged: the new one, and what is adopted before it."""
+        return tuple(sorted(int(path.name) for path in (self.dir / layout.SNAPSHOTS).iterdir()))
+
+    @property
+    def files_bytes(self) -> int:
+        return sum((self.dir / name).stat().st_size for name in self.files)
+
+    def metadata_bytes(self, revision: int) -> int:
+        """What is sent of a snapshot's metadata: files that a former snapshot has are linked there."""
+        folder = self.dir / layout.link_to(revision)
+        carried = json.loads((folder / layout.CARRIED).read_bytes()) if (folder / layout.CARRIED).exists() else {}
+        return sum(path.stat().st_size for path in folder.iterdir() if path.name not in carried)
+
+    @property
+    def size_bytes(self) -> int:
+        """All that is to be sent."""
+        return self.files_bytes + sum(map(self.metadata_bytes, self.revisions))
+
+    @property
     def keys_path(self) -> Path:
         return self.dir / layout.link_to(self.revision) / layout.KEYS
 
@@ -45,11 +66,13 @@ def publish(loads: Sequence[tuple[Destination, Load]], *, progress: Progress, lo
     Raises: PublishError; when it is raised before the first switch, readers see what they saw.
     """
     for place, load in loads:
-        size_bytes = sum((load.dir / name).stat().st_size for name in load.files)
-        progress.note(f"sending {len(load.files)} files, {size_bytes / 1e6:.1f} MB, to {place.address}")
+        progress.note(f"sending {len(load.files)} files, {load.size_bytes / 1e6:.1f} MB, to {place.address}")
     logs = [log_path if len(loads) == 1 else log_path.with_name(f"{log_path.stem}-{number}.log")
             for number in range(1, len(loads) + 1)]  # fmt: skip
-    parallel.run_all(lambda each: _put(each[0][1], each[0][0], each[1]), list(zip(loads, logs, strict=True)))
+    with progress.transfers([(place.address, load.size_bytes) for place, load in loads]) as shown:
+        parallel.run_all(
+            lambda each: _put(each[0][1], each[0][0], each[1], each[2]), zip(loads, logs, shown, strict=True)
+        )
     switched: list[str] = []
     for place, load in loads:
         try:
@@ -59,19 +82,41 @@ def publish(loads: Sequence[tuple[Destination, Load]], *, progress: Progress, lo
         switched.append(place.address)
 
 
-def _put(load: Load, place: Destination, log_path: Path) -> None:
+def _put(load: Load, place: Destination, log_path: Path, show: Watch) -> None:
     """Send what is new, and see that it has arrived as it is here and can be read as readers will."""
     names = [*load.files, *_links(load)]
-    place.send(load.dir, names, log_path, anew=not load.base_repomd_sha256)
+    watch = _Counter(load.size_bytes, show)
+    place.send(load.dir, names, log_path, anew=not load.base_repomd_sha256, watch=watch.tell)
+    watch.add(load.files_bytes)
     metadata = []
-    for revision in _snapshots(load):
+    for revision in load.revisions:
         ours = revision == load.revision
-        place.send_metadata(load.dir, revision, load.former if ours else 0, log_path, replace=not ours)
+        former = load.former if ours else 0
+        place.send_metadata(load.dir, revision, former, log_path, replace=not ours, watch=watch.tell)
+        watch.add(load.metadata_bytes(revision))
         metadata += [str(path.relative_to(load.dir)) for path in (load.dir / layout.link_to(revision)).iterdir()]
     differing = place.differing(load.dir, [*names, *sorted(metadata)], log_path)
     if differing:
         raise _differs(load, place, differing, log_path)
+    show(load.size_bytes)
     readback.check_snapshot(place, load.revision, load.files, load.keys_path, log_path)
+
+
+class _Counter:
+    """The bytes of one place, over several calls of rsync; never all of them, since what is sent may not be there."""
+
+    def __init__(self, total_bytes: int, show: Watch) -> None:
+        self._total_bytes = total_bytes
+        self._show = show
+        self._before = 0
+
+    def add(self, size_bytes: int) -> None:
+        """What the call that ended has put there."""
+        self._before += size_bytes
+        self.tell(0)
+
+    def tell(self, sent_bytes: int) -> None:
+        self._show(max(0, min(self._before + sent_bytes, 99 * self._total_bytes // 100)))
 
 
 def _switch(load: Load, place: Destination, log_path: Path) -> None:
@@ -119,15 +164,10 @@ def changed_meanwhile(address: str, how: str) -> PublishError:
     )
 
 
-def _snapshots(load: Load) -> list[int]:
-    """The snapshots that are staged: the new one, and what is adopted before it."""
-    return sorted(int(path.name) for path in (load.dir / layout.SNAPSHOTS).iterdir())
-
-
 def _links(load: Load) -> Iterator[str]:
     """The links of the snapshots and those at the root, but the one that is switched."""
     yield from layout.POINTERS
-    for revision in _snapshots(load):
+    for revision in load.revisions:
         for path in sorted((load.dir / layout.snapshot(revision)).iterdir()):
             if path.is_symlink():
                 yield str(path.relative_to(load.dir))

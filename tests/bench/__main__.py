@@ -147,7 +147,9 @@ def _tell(
         console.print(table)
     for what, value in facts.items():
         console.print(f"{what}: {value}", highlight=False)
-    _write({"part": flags.part, "target": flags.target, "source": flags.source or "", "rows": rows, "facts": facts}, flags)
+    _write(
+        {"part": flags.part, "target": flags.target, "source": flags.source or "", "rows": rows, "facts": facts}, flags
+    )
 
 
 def _tell_limits(rows: list[dict[str, object]], flags: argparse.Namespace) -> None:

@@ -120,7 +120,7 @@ def _measure(bench: Bench, rounds: int, count: int) -> None:
 
 
 def _prepare(work_dir: Path, count: int, rounds: int) -> None:
-    """Two places with the same packages as createrepo_c describes them, packages to come, a key, and an rsync that logs."""
+    """Two places with the same packages as createrepo_c describes them, packages to come, a key, an rsync that logs."""
     out_path, root_dir = work_dir / "out", work_dir / "root"
     make_rpms(work_dir / "local" / onmirror.TARGET, work_dir, range(1, count + 1))
     subprocess.run([*CREATEREPO, str(work_dir / "local" / onmirror.TARGET)], check=True)
@@ -139,7 +139,9 @@ def _prepare(work_dir: Path, count: int, rounds: int) -> None:
     (root_dir / "pipeline.toml").write_text(f'{text}\n[signing]\nkey_file = "{work_dir / "secret.asc"}"\n')
     shim = work_dir / "bin" / "rsync"
     shim.parent.mkdir()
-    shim.write_text(f'#!/bin/sh\nexec {shutil.which("rsync")} --log-file={work_dir}/rsync.log --log-file-format= "$@"\n')
+    shim.write_text(
+        f'#!/bin/sh\nexec {shutil.which("rsync")} --log-file={work_dir}/rsync.log --log-file-format= "$@"\n'
+    )
     shim.chmod(0o755)
 
 
@@ -178,8 +180,11 @@ def _inodes(folder: Path) -> dict[int, int]:
 def rows(figures: dict[str, Figures]) -> list[dict[str, object]]:
     """The median of each figure, with its limit where it has one."""
     return [
-        {"what": f"{what}, {where}", "median": round(statistics.median(values), 3),
-         "limit": LIMITS[what] if where == LOCAL or what not in _OF_A_LOCAL_PLACE else None}  # fmt: skip
+        {
+            "what": f"{what}, {where}",
+            "median": round(statistics.median(values), 3),
+            "limit": LIMITS[what] if where == LOCAL or what not in _OF_A_LOCAL_PLACE else None,
+        }
         for where, each in figures.items()
         for what, values in each.items()
     ]

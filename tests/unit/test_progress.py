@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -197,3 +198,40 @@ def test_the_tail_of_a_short_or_empty_log_is_all_of_it(tmp_path):
 def test_a_document_goes_to_standard_output_alone(capsys):
     print_document('{"a": 1}')
     assert capsys.readouterr() == ('{"a": 1}\n', "")
+
+
+def test_transfers_on_a_terminal_have_a_line_each(on_terminal, terminal):
+    with on_terminal.transfers([("one", 10_000_000), ("other", 20_000_000)]) as (one, other):
+        one(2_500_000)
+        other(20_000_000)
+    shown = re.split("[\r\n]", terminal.getvalue())
+    assert not [line for line in shown if "one" in line and "other" in line]
+    assert "25%" in terminal.getvalue()
+    assert "100%" in terminal.getvalue()
+
+
+def test_transfers_off_a_terminal_are_lines_at_quarters(progress, told):
+    with progress.transfers([("one", 10_000_000)]) as (one,):
+        for done in range(0, 10_000_001, 500_000):
+            one(done)
+    assert told.getvalue().splitlines() == [
+        f"    one: {part} of 10.0 MB ({percent} %)"
+        for part, percent in (("2.5", 25), ("5.0", 50), ("7.5", 75), ("10.0", 100))
+    ]
+
+
+def test_a_slow_transfer_off_a_terminal_has_a_line_every_ten_seconds(progress, told, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("pipeline.progress.time.monotonic", lambda: now)
+    with progress.transfers([("one", 100_000_000)]) as (one,):
+        for now in (3.0, 9.0, 12.0, 15.0, 23.0):  # noqa: B007  # monotonic returns it
+            one(int(now) * 100_000)
+    assert told.getvalue() == "    one: 1.2 of 100.0 MB (1 %)\n    one: 2.3 of 100.0 MB (2 %)\n"
+
+
+@pytest.mark.parametrize(("quiet", "size_bytes"), [(True, 100_000_000), (False, 100_000)])
+def test_transfers_are_not_told_when_quiet_or_small(quiet, size_bytes):
+    file = io.StringIO()
+    with Progress(quiet=quiet, console=Console(file=file)).transfers([("one", size_bytes)]) as (one,):
+        one(size_bytes)
+    assert file.getvalue() == ""
