@@ -224,7 +224,7 @@ def test_a_slow_transfer_off_a_terminal_has_a_line_every_ten_seconds(progress, t
     now = 0.0
     monkeypatch.setattr("pipeline.progress.time.monotonic", lambda: now)
     with progress.transfers([("one", 100_000_000)]) as (one,):
-        for now in (3.0, 9.0, 12.0, 15.0, 23.0):  # noqa: B007  # monotonic returns it
+        for now in (3.0, 9.0, 12.0, 15.0, 23.0):  # monotonic returns it
             one(int(now) * 100_000)
     assert told.getvalue() == "    one: 1.2 of 100.0 MB (1 %)\n    one: 2.3 of 100.0 MB (2 %)\n"
 
