@@ -18,7 +18,10 @@ _SHOWN = 20
 
 def tell(reports: Sequence[Report], progress: Progress) -> None:
     for report in reports:
-        progress.table(_title(report), ("is", "kind", "what", "why"), list(_rows(report.found)))
+        if report.found:
+            progress.table(_title(report), ("is", "kind", "what", "why"), list(_rows(report.found)))
+        else:
+            progress.heading(_title(report))
         for mend, kinds in _mends(report.found).items():
             progress.note(f"{', '.join(kinds)}: {mend}")
         for sentence in report.unseen:
