@@ -93,6 +93,7 @@ class Checkout:
         path.write_text(content.replace(before, after), encoding="utf-8")
 
     def published(self) -> set[str]:
+        """All packages on the mirror: the vendor's 8, and 8 a release of ours."""
         return {path.name for path in self.mirror.rglob("*.rpm")}
 
 

@@ -314,7 +314,7 @@ def test_a_target_without_an_engine_does_not_take_the_others_along(checkout: Che
         "el6-bullseye": "failed",
         "demo": "ok",
     }
-    assert len(checkout.published()) == 8
+    assert len(checkout.published()) == 16
 
 
 def test_a_source_rpm_of_another_package_is_refused(checkout: Checkout) -> None:
@@ -344,7 +344,7 @@ def test_a_folder_with_spaces_and_other_letters_works(checkout: Checkout, tmp_pa
     out = tmp_path / "größe und maß"
     result = checkout.run("release", "--out", str(out))
     assert result.code == 0, result.stderr
-    assert len(list((out / "mirror/demo").rglob("*.rpm"))) == 8
+    assert len(list((out / "mirror/demo").rglob("*.rpm"))) == 16
 
 
 def test_ctrl_c_ends_the_build_and_all_that_it_started(checkout: Checkout) -> None:
@@ -437,7 +437,7 @@ def test_rsync_dying_half_way_leaves_the_mirror_as_it_was_and_a_rerun_heals(rele
     healed = released.run("release")
     assert healed.code == 0, healed.stderr
     assert healed.document["jobs"][0]["evr"].endswith(".950")
-    assert len(released.published()) == 16
+    assert len(released.published()) == 24
 
 
 def _running(command: str) -> bool:
