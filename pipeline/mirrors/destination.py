@@ -145,9 +145,10 @@ class Destination:
         """What a link says; empty where it is gone, or where nothing can be read. Raises: PublishError."""
         if self.write_only:
             return ""
+        # 24: it was given back while rsync looked at it.
         argv = rsync.plan_list(f"{self.address}/{name}", ssh_command=self.ssh_command)
         found = rsync.run(argv, doing=self._cannot("read"), timeout_seconds=self.timeout_seconds,
-                          log_path=log_path, may_be_missing=True)  # fmt: skip
+                          log_path=log_path, may_be_missing=True, accept=(0, 24))  # fmt: skip
         return found.stdout.strip().partition(f"{name} -> ")[2] if found else ""
 
     def remove(self, names: Collection[str], log_path: Path | None) -> None:

@@ -17,6 +17,7 @@ from tests.integration.conftest import PackageMaker, Project, SigningKey
 signing_key = parts.signing_key
 make_packages = parts.make_packages
 rsync_daemon = parts.rsync_daemon
+rsync_shim = parts.rsync_shim
 ssh_server = parts.ssh_server
 
 

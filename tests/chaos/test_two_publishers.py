@@ -21,7 +21,7 @@ from pipeline.progress import Progress
 from tests.chaos import publisher
 from tests.chaos.figures import size, tell
 from tests.chaos.wholeness import Broken, Signatures, State, read_state
-from tests.integration.conftest import Project, RsyncDaemon, SshServer
+from tests.integration.conftest import Project, RsyncDaemon, RsyncShim, SshServer
 
 ROUNDS = size(6, 60)
 REMOTE_ROUNDS = size(1, 60)
@@ -150,6 +150,14 @@ def test_a_lock_that_is_left_is_taken_over_by_one_at_a_time(
     assert place.names_in(".", None) == ()
 
 
+def test_a_lock_that_goes_while_it_is_read_is_no_failure(
+    rsync_daemon: RsyncDaemon, rsync_shim: RsyncShim, tmp_path: Path
+) -> None:
+    place = Destination(kind="daemon", address=rsync_daemon.url(), timeout_seconds=60, scratch_dir=tmp_path / "scratch")
+    rsync_shim.at_call(1, "exit 24")  # as rsync does when a name vanishes between its two looks
+    assert place.link_text(lease.NAME, None) == ""
+
+
 def _both_publish(publishers: list[Project], channel: Channel, number: int) -> int:
     """Both begin at the same moment; how many were told to run again, and did."""
     commands = []
@@ -170,6 +178,7 @@ def _repeat(argv: list[str], words: str) -> int:
     """Do as it is told until it is done; how often."""
     for count in range(1, _MOST_RUNS):
         assert "run the same again" in words, words
+        tell(told_to_run_again=words.partition(";")[0])
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
         if done.returncode == 0:
             return count
