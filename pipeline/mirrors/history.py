@@ -26,7 +26,7 @@ class Snapshot:
 
 def snapshots(state: MirrorState, place: Destination, *, log_path: Path | None = None) -> tuple[Snapshot, ...]:
     """All states that the log tells of, newest first. Raises: PublishError."""
-    there = _there(state, place, log_path)
+    there = whole(state, place, log_path)
     return tuple(
         Snapshot(
             entry=entry,
@@ -37,13 +37,21 @@ def snapshots(state: MirrorState, place: Destination, *, log_path: Path | None =
     )
 
 
-def _there(state: MirrorState, place: Destination, log_path: Path | None) -> set[int]:
-    """The revisions whose snapshots lie there; a place that is only written is asked for each."""
-    if not place.write_only:
-        return {int(name) for name in place.names_in(layout.SNAPSHOTS, log_path) if name.isdecimal()}
-    names = {f"{layout.snapshot(entry.revision)}/{layout.REPOMD}": entry.revision for entry in state.log}
-    gone = place.missing(names, log_path)
-    return {revision for name, revision in names.items() if name not in gone}
+def whole(state: MirrorState, place: Destination, log_path: Path | None) -> frozenset[int]:
+    """The revisions whose snapshot has its `repomd.xml`: it goes first when one is removed. Raises: PublishError.
+
+    A place that is only written is asked for each that the log tells of.
+    """
+    told = [entry.revision for entry in state.log]
+    revisions = told if place.write_only else listed(place, log_path)
+    paths = {f"{layout.snapshot(revision)}/{layout.REPOMD}": revision for revision in revisions}
+    missing = frozenset(place.missing(paths, log_path)) if paths else frozenset()
+    return frozenset(revision for path, revision in paths.items() if path not in missing)
+
+
+def listed(place: Destination, log_path: Path | None) -> frozenset[int]:
+    """The revisions that have a folder, whole or not. Raises: PublishError."""
+    return frozenset(int(name) for name in place.names_in(layout.SNAPSHOTS, log_path) if name.isdecimal())
 
 
 def choose(known: Sequence[Snapshot], revision: int, place: Destination) -> Snapshot:

@@ -97,11 +97,15 @@ def _plan(settings: Settings, place: Destination, log_path: Path) -> Pruning:
 
 
 def _unfinished(settings: Settings, known: Sequence[Snapshot], place: Destination, log_path: Path) -> tuple[int, ...]:
-    """Snapshots that no log tells of, and that nobody is just making: a revision is the time that it was made."""
-    told = {each.entry.revision for each in known}
-    there = {int(name) for name in place.names_in(layout.SNAPSHOTS, log_path) if name.isdecimal()}
+    """Snapshots that no log tells of, and that nobody is just making: a revision is the time that it was made.
+
+    What a removal left that was ended half-way is of no use either.
+    """
+    told = {each.entry.revision: each.is_there for each in known}
     youngest = time.time() - settings.retention.grace_hours * 3600
-    return tuple(sorted(revision for revision in there - told if revision < youngest))
+    return tuple(
+        revision for revision in sorted(history.listed(place, log_path)) if not told.get(revision, revision >= youngest)
+    )
 
 
 def _remove(plan: Pruning, place: Destination, log_path: Path) -> Pruning:
@@ -110,7 +114,10 @@ def _remove(plan: Pruning, place: Destination, log_path: Path) -> Pruning:
         place.remove([f"{rpm.href}{ending}" for rpm in plan.packages for ending in _BESIDE], log_path)
     revisions = [*(each.entry.revision for each in plan.snapshots), *plan.unfinished]
     if revisions:
-        place.remove([layout.snapshot(revision) for revision in revisions], log_path)
+        folders = [layout.snapshot(revision) for revision in revisions]
+        # A folder that is ended half-way through must not pass for a whole snapshot.
+        place.remove([f"{folder}/{layout.REPOMD}" for folder in folders], log_path)
+        place.remove(folders, log_path)
     return replace(plan, removed=True)
 
 

@@ -12,11 +12,14 @@ from pipeline.errors import CommandTimedOut, PublishError
 from pipeline.mirrors import rsync
 
 
+TELLING = ("--info=progress2", "--no-inc-recursive", "--no-human-readable")
+
+
 def test_send_removes_and_replaces_nothing() -> None:
     argv = rsync.plan_send(Path("/o/repo"), "rsync://h/m/el6/", Path("/l"), ssh_command="")
     assert argv == [
-        "rsync", "--timeout=60", "--contimeout=20", "-lptO", "--chmod=D755,F644", "--checksum",
-        "--ignore-existing", "--exclude=/repodata", "--from0", "--files-from=/l", "--", "/o/repo/", "rsync://h/m/el6/",
+        "rsync", "--timeout=60", "--contimeout=20", "--sockopts=TCP_NODELAY", "-lptO", "--chmod=D755,F644", "--checksum",
+        "--ignore-existing", *TELLING, "--exclude=/repodata", "--from0", "--files-from=/l", "--", "/o/repo/", "rsync://h/m/el6/",
     ]  # fmt: skip
 
 
@@ -32,7 +35,7 @@ def test_metadata_is_linked_and_compared_by_content_and_replaces_nothing() -> No
     argv = rsync.plan_metadata(Path("/o/repodata"), "h:/el6/s/6/repodata/", former="/el6/s/5/repodata", replace=False)
     assert argv == [
         "rsync", "--timeout=60", "-rptO", "--chmod=D755,F644", "--checksum", "--ignore-existing",
-        "--link-dest=/el6/s/5/repodata", "--", "/o/repodata/", "h:/el6/s/6/repodata/",
+        "--link-dest=/el6/s/5/repodata", *TELLING, "--", "/o/repodata/", "h:/el6/s/6/repodata/",
     ]  # fmt: skip
     first = rsync.plan_metadata(Path("/o/repodata"), "h:/el6/s/6/repodata/", former="", replace=True)
     assert [word for word in first if word.startswith(("--link-dest", "--ignore"))] == []
@@ -41,7 +44,7 @@ def test_metadata_is_linked_and_compared_by_content_and_replaces_nothing() -> No
 def test_the_switch_sends_one_link_and_a_folder_gives_way() -> None:
     argv = rsync.plan_switch(Path("/o/repodata"), "rsync://h/m/el6/")
     assert argv == [
-        "rsync", "--timeout=60", "--contimeout=20", "--links", "--force", "--", "/o/repodata", "rsync://h/m/el6/",
+        "rsync", "--timeout=60", "--contimeout=20", "--sockopts=TCP_NODELAY", "--links", "--force", "--", "/o/repodata", "rsync://h/m/el6/",
     ]  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class PlayedChain:
         self.outcomes = [StageOutcome(stage=stage.name, result=result) for stage in self._stages]
 
     def holds(self) -> bool:
+        self.run()
         return True  # the lock of a mirror is for what publishes
 
     def plan(self, reason: str = "") -> str:

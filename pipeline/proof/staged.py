@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A client walks through a staged repository before anybody sees it: what stage verify does, and a promote too."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import release
+from pipeline.context import TargetContext
+from pipeline.errors import VerifyError
+from pipeline.mirrors import layout, published
+from pipeline.model import ProofReport, PublishedRpm
+from pipeline.proof import proof
+from pipeline.proof.client import choose_client
+from pipeline.proof.trial import Trial, for_hosts, is_remote
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sets:
+    """What a client tries: our release, the vendor's packages, and our release before."""
+
+    ours: tuple[PublishedRpm, ...]
+    vendor: tuple[PublishedRpm, ...] = ()
+    previous: tuple[PublishedRpm, ...] = ()
+
+
+def prove(sets: Sets, staged_dir: Path, context: TargetContext) -> ProofReport:
+    """What the client did with the repository that is staged in a folder.
+
+    Raises: VerifyError for the first step that fails; CommandTimedOut, EngineError, PublishError.
+    """
+    context.scratch_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="trial-") as scratch:
+        trial = gather(sets, staged_dir, Path(scratch) / "repository", context)
+        report = proof.run(
+            trial,
+            client=choose_client(context.engine, network=trial.needs_network),
+            scratch_dir=context.scratch_dir,
+            log_path=context.log_path,
+            timeout_seconds=context.settings.time_limits.verify,
+            progress=context.progress,
+        )
+    tell(report, context)
+    return report
+
+
+def gather(sets: Sets, staged_dir: Path, folder: Path, context: TargetContext) -> Trial:
+    """The trial of a staged repository, with its metadata and all packages of its sets in a folder of its own.
+
+    What is published already is taken from the mirror, as hosts get it. Raises: VerifyError where there is no
+    signature or no key; PublishError.
+    """
+    shutil.copytree(staged_dir / layout.REPODATA, folder / layout.REPODATA)
+    if not (folder / layout.SIGNATURE).is_file() or not (folder / layout.REPODATA / layout.KEYS).is_file():
+        raise VerifyError(
+            "not-signed",
+            "the staged repository is not signed: no host could check what it installs",
+            hint="name the key in pipeline.toml under [signing], or make one with `.venv/bin/nox -s key`",
+        )
+    vendor, ours, previous = map(for_hosts, (sets.vendor, sets.ours, sets.previous))
+    everything = (*vendor, *ours, *previous)
+    there = [rpm for rpm in everything if not (staged_dir / rpm.href).exists()]
+    paths = dict(zip(there, published.fetch(there, context), strict=True))
+    for rpm in everything:
+        path = folder / rpm.href
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(paths.get(rpm, staged_dir / rpm.href).absolute())
+    return Trial(
+        repository_dir=folder,
+        vendor=vendor,
+        ours=ours,
+        previous=previous,
+        key_paths=(folder / layout.REPODATA / layout.KEYS,),
+        host_repositories=host_repositories(context),
+    )
+
+
+def sets_of(new: Iterable[PublishedRpm], everything: Iterable[PublishedRpm]) -> Sets:
+    """What comes to a repository, as a client tries it: of each source package of ours among the `new` its highest
+    release, the one before it, and the vendor's.
+
+    `everything` is all that the repository has then. Without a release of ours among the new there is nothing to try.
+    """
+    ours: list[PublishedRpm] = []
+    vendor: list[PublishedRpm] = []
+    previous: list[PublishedRpm] = []
+    for source in sorted({rpm.source for rpm in new if _number(rpm) is not None}):
+        own = [rpm for rpm in everything if rpm.source == source]
+        numbers = sorted({number for rpm in own if (number := _number(rpm)) is not None}, reverse=True)
+        ours += [rpm for rpm in own if _number(rpm) == numbers[0]]
+        previous += [rpm for rpm in own if _number(rpm) in numbers[1:2]]
+        vendor += [rpm for rpm in own if _number(rpm) is None]
+    return Sets(ours=tuple(ours), vendor=tuple(vendor), previous=tuple(previous))
+
+
+def tell(report: ProofReport, context: TargetContext) -> None:
+    """What was done, and openly what was not."""
+    context.progress.note(f"{report.client}: {len(report.steps)} steps; files and packages were right after each")
+    if report.left_out:
+        told = ", ".join(f"{package} {scriptlet}" for package, scriptlet in report.left_out)
+        context.progress.note(f"left out, since they need a real host: {told}")
+    if report.stood_in:
+        context.progress.note(f"{len(report.stood_in)} requirements of the host were met by a stand-in")
+        context.progress.detail(", ".join(report.stood_in))
+
+
+def host_repositories(context: TargetContext) -> tuple[str, ...]:
+    """What hosts have besides; a folder is taken from the checkout. Offline, what is remote cannot be had."""
+    places = context.target.host_repositories
+    if context.settings.offline:
+        places = tuple(place for place in places if not is_remote(place))
+    return tuple(place if "://" in place else str(context.settings.root_dir / place) for place in places)
+
+
+def _number(rpm: PublishedRpm) -> int | None:
+    return release.number_in(rpm.evr.release)
