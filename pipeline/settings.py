@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -297,13 +297,20 @@ def read_settings(
     wrong = [*stray, *dangling_names(document)]
     if wrong:
         raise _settings_error(path, wrong)
-    if mirror and mirror not in settings.mirrors and not re.search(r"[/:.]", mirror):
-        raise UsageError(
-            "unknown-mirror",
-            f"there is no mirror '{mirror}' in pipeline.toml",
-            hint=f"known: {', '.join(settings.mirrors)}; for a directory write ./{mirror}",
-        )
+    if mirror:
+        refuse_unknown_mirror(mirror, settings.mirrors)
     return settings
+
+
+def refuse_unknown_mirror(mirror: str, mirrors: Collection[str]) -> None:
+    """Raises: UsageError for what is neither a mirror's name nor looks like a place: it may be mistyped."""
+    if mirror in mirrors or re.search(r"[/:.]", mirror):
+        return
+    raise UsageError(
+        "unknown-mirror",
+        f"there is no mirror '{mirror}' in pipeline.toml",
+        hint=f"known: {', '.join(mirrors)}; for a directory write ./{mirror}",
+    )
 
 
 def choose_jobs(settings: Settings, targets: tuple[str, ...], packages: tuple[str, ...]) -> tuple[Job, ...]:

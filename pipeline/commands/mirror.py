@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from pipeline.mirrors.history import Snapshot
     from pipeline.mirrors.retention import Pruning
-    from pipeline.model import Publication
+    from pipeline.model import MirrorState, Publication
     from pipeline.progress import Progress
     from pipeline.settings import Settings
+
+_COLUMNS = 76  # of 80, behind the four that notes begin with
 
 
 @main.command(help="List the states that a mirror had: revision, date, what came with each, by whom.")
@@ -33,8 +35,9 @@ def snapshots(**flags: Any) -> None:
             log_path = _log_path(settings, target, "snapshots")
             state = mirror.read_state(settings, target, log_path=log_path)
             known = history.snapshots(state, place, log_path=log_path)
-            rows = [_row(each) for each in known]
-            progress.table(place.address, ("revision", "date", "what", "by", ""), rows)
+            progress.heading(place.address if known else f"{place.address}: {_nothing(state)}")
+            for line in (line for each in known for line in _lines(each)):
+                progress.note(line)
             documents.append(
                 {"target": target, "destination": place.address, "snapshots": [_document(each) for each in known]}
             )
@@ -128,12 +131,26 @@ def _log_path(settings: Settings, target: str, name: str) -> Path:
     return settings.out_path / target / "logs" / new_attempt() / f"{name}.log"
 
 
-def _row(each: Snapshot) -> list[str]:
+def _nothing(state: MirrorState) -> str:
+    if not state.repomd_sha256:
+        return "nothing is there yet"
+    return f"{len(state.packages)} packages, published by others: the next release keeps that state as a snapshot"
+
+
+def _lines(each: Snapshot) -> Iterator[str]:
+    """A snapshot in lines that fit 80 columns; --json has all of it."""
     entry = each.entry
-    came = ", ".join(f"{name}-{evr}" for name, evr in entry.releases)
-    what = " ".join(word for word in (entry.action, came, entry.detail) if word)
-    mark = "stands" if each.stands else "" if each.is_there else "pruned"
-    return [str(entry.revision), entry.time, what, entry.who, mark]
+    mark = "  stands" if each.stands else "" if each.is_there else "  pruned"
+    yield _short(
+        f"{entry.revision:<10}  {entry.time[:16].replace('T', ' ')}  {entry.action:<8}  {entry.who[:24]}{mark}"
+    )
+    for word in (*(f"{name}-{evr}" for name, evr in entry.releases), entry.detail):
+        if word:
+            yield f"    {_short(word, _COLUMNS - 4)}"
+
+
+def _short(text: str, width: int = _COLUMNS) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _document(each: Snapshot) -> dict[str, Any]:

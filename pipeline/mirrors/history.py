@@ -76,7 +76,9 @@ def read(settings: Settings, place: Destination, snapshot: Snapshot, *, log_path
     folder = Path(place.address) / home
     if not place.is_local:
         folder = settings.out_path / ".work" / f"{mirror.cache_dir(settings, place).name}-{snapshot.entry.revision}"
-        place.fetch([f"{home}/{layout.REPOMD}"], folder / layout.REPODATA, log_path)
+        keys = f"{home}/{layout.REPODATA}/{layout.KEYS}"
+        beside = [] if place.missing([keys], log_path) else [keys]  # what others published has none
+        place.fetch([f"{home}/{layout.REPOMD}", *beside], folder / layout.REPODATA, log_path)
     found = mirror.read_folder(folder, f"{place.address}/{home}", lambda hrefs: None if place.is_local else place.fetch(
         [f"{home}/{href}" for href in hrefs], folder / layout.REPODATA, log_path))  # fmt: skip
     if found.state.repomd_sha256 != snapshot.entry.repomd_sha256:

@@ -11,15 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import checkout, files, guard
+from pipeline import checkout, files, guard, hidden
+from pipeline.context import TargetContext
+from pipeline.engines.choice import choose_engine
 from pipeline.errors import PublishError, UsageError
+from pipeline.images import image_reference
 from pipeline.mirrors import catchup, history, layout, lease, mirror, placement, snapshot
 from pipeline.mirrors.destination import Destination, find_destinations
+from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, Publication, PublishedRpm
 from pipeline.progress import Progress
-from pipeline.settings import Settings
-from pipeline.signing import keyring, packages
+from pipeline.proof import staged
+from pipeline.settings import Settings, refuse_unknown_mirror
+from pipeline.signing import bundle, keyring, packages
 
 _BESIDE = (".intoto.json", ".cdx.json")
 
@@ -46,8 +51,12 @@ def run(
 ) -> Publication:
     """What stands in the channel of `settings` now: what it had, and the snapshot of the channel `source_name`.
 
-    Without a revision it is the one that stands there. Raises: PublishError, ReleaseError, LockedError, SigningError.
+    Without a revision it is the one that stands there. A client tries it before anybody sees it. A dry run tells what
+    would come, and touches nothing.
+
+    Raises: PublishError, ReleaseError, LockedError, SigningError, VerifyError.
     """
+    refuse_unknown_mirror(source_name, settings.mirrors)
     places = find_destinations(settings, target_name)
     source = find_destinations(settings.model_copy(update={"mirror_override": source_name}), target_name)[0]
     if source.address == places[0].address:
@@ -56,8 +65,15 @@ def run(
     for rpm in filter(mirror.is_demo, move.packages):
         for place in places:
             mirror.refuse_demo(rpm.nevra, place)
+    if dry_run:
+        metadata, new = _plan(move, places[0], settings, log_path)
+        for rpm in new:
+            progress.note(f"comes: {rpm.nevra}")
+        changed = bool(new) or not metadata.is_ours
+        revision = snapshot.next_revision(metadata.state) if changed else metadata.state.revision
+        return catchup.publication(places, revision, "", changed=changed)
     with lease.held(places[0], snapshot.publisher(), progress, log_path=log_path):
-        return _publish(move, places, settings, target_name, progress, log_path, dry_run=dry_run)
+        return _publish(move, places, settings, target_name, progress, log_path)
 
 
 def _read_move(settings: Settings, source: Destination, revision: int | None, log_path: Path) -> _Move:
@@ -70,10 +86,21 @@ def _read_move(settings: Settings, source: Destination, revision: int | None, lo
         )
     known = history.snapshots(metadata.state, source, log_path=log_path)
     standing = next((each.entry.revision for each in known if each.stands), metadata.state.revision)
-    chosen = history.choose(known, revision or standing, source)
+    chosen = history.choose(known, standing if revision is None else revision, source)
     former = history.read(settings, source, chosen, log_path=log_path)
     history.refuse_missing(former, source, log_path=log_path)
     return _Move(source=source, entry=chosen.entry, packages=former.state.packages, keys=metadata.books[layout.KEYS])
+
+
+def _plan(
+    move: _Move, place: Destination, settings: Settings, log_path: Path
+) -> tuple[Metadata, tuple[PublishedRpm, ...]]:
+    """What the channel has, and the packages that come to it. Raises: PublishError, ReleaseError."""
+    metadata = mirror.read_metadata(settings, place, log_path=log_path)
+    new = _new(move, metadata.state.packages, place)
+    guard.refuse_older(new, metadata.state.packages)
+    placement.refuse_shared_places((*metadata.state.packages, *new))
+    return metadata, new
 
 
 def _publish(
@@ -83,35 +110,57 @@ def _publish(
     target_name: str,
     progress: Progress,
     log_path: Path,
-    *,
-    dry_run: bool,
 ) -> Publication:
-    metadata = mirror.read_metadata(settings, places[0], log_path=log_path)
-    new = _new(move, metadata.state.packages, places[0])
+    metadata, new = _plan(move, places[0], settings, log_path)
     if not new and metadata.is_ours:
         state = metadata.state
         return catchup.publication(places, state.revision, state.repomd_sha256, changed=False)
-    guard.refuse_older(new, metadata.state.packages)
-    everything = (*metadata.state.packages, *new)
-    placement.refuse_shared_places(everything)
-    scratch_dir = settings.out_path / ".work"
-    scratch_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="promote-") as scratch:
+    context = _context(settings, target_name, progress, log_path)
+    context.scratch_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="promote-") as scratch:
         staging = Staging(dir=Path(scratch) / "repo", revision=snapshot.next_revision(metadata.state), before=metadata)
         names = _stage(move, new, staging, log_path)
-        with keyring.opened(settings, progress, target_name=target_name) as key:
-            staging.describe([rpm.href for rpm in new], everything, key)
-        staging.finish(
-            _entry(move, new, staging, settings),
-            hrefs=[rpm.href for rpm in everything],
-            keys=move.keys,
-            urls=[place.url for place in places if place.url],
-            grace_seconds=settings.retention.grace_hours * 3600,
-        )
-        if dry_run:
-            return catchup.publication(places, staging.revision, staging.repomd_sha256, changed=True)
+        _describe(move, new, staging, places, context)
+        sets = staged.sets_of(new, (*metadata.state.packages, *new))
+        if sets.ours:
+            staged.prove(sets, staging.dir, context)
         load = catchup.load_of(staging.dir, staging.revision, names, metadata.state.repomd_sha256)
         return catchup.deliver(load, places, settings, progress, log_path)
+
+
+def _describe(
+    move: _Move,
+    new: Sequence[PublishedRpm],
+    staging: Staging,
+    places: Sequence[Destination],
+    context: TargetContext,
+) -> None:
+    """The metadata, and all that belongs to the snapshot; its keys are those of both channels."""
+    everything = (*staging.before.state.packages, *new)
+    with keyring.opened(context.settings, context.progress, target_name=context.target_name) as key:
+        staging.describe([rpm.href for rpm in new], everything, key)
+        keys = [key.public_key.encode(), staging.before.books.get(layout.KEYS, b""), move.keys]
+    staging.finish(
+        _entry(move, new, staging, context.settings),
+        hrefs=[rpm.href for rpm in everything],
+        keys=bundle.joined(keys),
+        urls=[place.url for place in places if place.url],
+        grace_seconds=context.settings.retention.grace_hours * 3600,
+    )
+
+
+def _context(settings: Settings, target_name: str, progress: Progress, log_path: Path) -> TargetContext:
+    target = settings.target(target_name)
+    wish = settings.engine_override or target.engine
+    return TargetContext(
+        settings=settings,
+        target_name=target_name,
+        target=target,
+        engine=choose_engine(wish, image_reference(settings, target.image), hidden.of(settings)),
+        progress=progress,
+        home_dir=settings.out_path / target_name,
+        log_path=log_path,
+    )
 
 
 def _new(move: _Move, there: Sequence[PublishedRpm], place: Destination) -> tuple[PublishedRpm, ...]:

@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import checkout
 from pipeline.errors import PublishError
 from pipeline.mirrors import catchup, history, layout, lease, mirror, snapshot, withdrawn
-from pipeline.mirrors.destination import find_destinations
+from pipeline.mirrors.destination import Destination, find_destinations
+from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, Publication
 from pipeline.progress import Progress
 from pipeline.settings import Settings
-from pipeline.signing import keyring
+from pipeline.signing import bundle, choice, keyring
 
 
 def run(
@@ -22,38 +24,69 @@ def run(
 ) -> Publication:
     """What stands on the mirror now: the content of the revision, under a higher number.
 
+    No client tries it: that was done when it was published. A dry run tells what would come and go, and touches
+    nothing.
+
     Raises: PublishError, LockedError, SigningError; readers then see what they saw.
     """
     places = find_destinations(settings, target_name)
+    if dry_run:
+        choice.of(settings, target_name)
+        metadata, former = _read(settings, places[0], revision, progress, log_path)
+        return catchup.publication(places, snapshot.next_revision(metadata.state), "", changed=True)
     with lease.held(places[0], snapshot.publisher(), progress, log_path=log_path):
-        metadata = mirror.read_metadata(settings, places[0], log_path=log_path)
-        known = history.snapshots(metadata.state, places[0], log_path=log_path)
-        chosen = history.choose(known, revision, places[0])
-        if chosen.stands:
-            raise PublishError(
-                "stands-already", f"the revision {revision} is what stands on {places[0].address}", hint="nothing to do"
-            )
-        former = history.read(settings, places[0], chosen, log_path=log_path)
-        history.refuse_missing(former, places[0], log_path=log_path)
+        metadata, former = _read(settings, places[0], revision, progress, log_path)
         scratch_dir = settings.out_path / ".work"
         scratch_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="rollback-") as scratch:
-            staging = Staging(
-                dir=Path(scratch) / "repo", revision=snapshot.next_revision(metadata.state), before=metadata
-            )
-            with keyring.opened(settings, progress, target_name=target_name) as key:
-                staging.describe_again(former, key)
-            staging.finish(
-                _entry(staging, revision, settings),
-                hrefs=[rpm.href for rpm in former.state.packages],
-                keys=metadata.books[layout.KEYS],
-                urls=[place.url for place in places if place.url],
-                grace_seconds=settings.retention.grace_hours * 3600,
-            )
-            if dry_run:
-                return catchup.publication(places, staging.revision, staging.repomd_sha256, changed=True)
+            number = snapshot.next_revision(metadata.state)
+            staging = Staging(dir=Path(scratch) / "repo", revision=number, before=metadata)
+            _stage(staging, former, revision, places, settings, target_name, progress)
             load = catchup.load_of(staging.dir, staging.revision, (), metadata.state.repomd_sha256)
             return catchup.deliver(load, places, settings, progress, log_path)
+
+
+def _read(
+    settings: Settings, place: Destination, revision: int, progress: Progress, log_path: Path
+) -> tuple[Metadata, Metadata]:
+    """What stands and what shall stand again, and the difference told. Raises: PublishError."""
+    metadata = mirror.read_metadata(settings, place, log_path=log_path)
+    chosen = history.choose(history.snapshots(metadata.state, place, log_path=log_path), revision, place)
+    if chosen.stands:
+        raise PublishError(
+            "stands-already", f"the revision {revision} is what stands on {place.address}", hint="nothing to do"
+        )
+    former = history.read(settings, place, chosen, log_path=log_path)
+    history.refuse_missing(former, place, log_path=log_path)
+    now, then = (tuple(rpm.nevra for rpm in each.state.packages) for each in (metadata, former))
+    there = frozenset(now), frozenset(then)
+    for verb, names in (("comes back", [n for n in then if n not in there[0]]),
+                        ("goes", [n for n in now if n not in there[1]])):  # fmt: skip
+        for nevra in names:
+            progress.note(f"{verb}: {nevra}")
+    return metadata, former
+
+
+def _stage(
+    staging: Staging,
+    former: Metadata,
+    revision: int,
+    places: Sequence[Destination],
+    settings: Settings,
+    target_name: str,
+    progress: Progress,
+) -> None:
+    """Fill the snapshot. Its keys: the one that signs, those that stand, and those of then, which its packages bear."""
+    with keyring.opened(settings, progress, target_name=target_name) as key:
+        staging.describe_again(former, key)
+        keys = [key.public_key.encode(), staging.before.books.get(layout.KEYS, b""), former.books.get(layout.KEYS, b"")]
+    staging.finish(
+        _entry(staging, revision, settings),
+        hrefs=[rpm.href for rpm in former.state.packages],
+        keys=bundle.joined(keys),
+        urls=[place.url for place in places if place.url],
+        grace_seconds=settings.retention.grace_hours * 3600,
+    )
 
 
 def _entry(staging: Staging, revision: int, settings: Settings) -> LogEntry:

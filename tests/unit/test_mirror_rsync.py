@@ -11,15 +11,15 @@ import pytest
 from pipeline.errors import CommandTimedOut, PublishError
 from pipeline.mirrors import rsync
 
-
 TELLING = ("--info=progress2", "--no-inc-recursive", "--no-human-readable")
 
 
 def test_send_removes_and_replaces_nothing() -> None:
     argv = rsync.plan_send(Path("/o/repo"), "rsync://h/m/el6/", Path("/l"), ssh_command="")
     assert argv == [
-        "rsync", "--timeout=60", "--contimeout=20", "--sockopts=TCP_NODELAY", "-lptO", "--chmod=D755,F644", "--checksum",
-        "--ignore-existing", *TELLING, "--exclude=/repodata", "--from0", "--files-from=/l", "--", "/o/repo/", "rsync://h/m/el6/",
+        "rsync", "--timeout=60", "--contimeout=20", "--sockopts=TCP_NODELAY", "-lptO", "--chmod=D755,F644",
+        "--checksum", "--ignore-existing", *TELLING, "--exclude=/repodata", "--from0", "--files-from=/l", "--",
+        "/o/repo/", "rsync://h/m/el6/",
     ]  # fmt: skip
 
 
@@ -44,7 +44,8 @@ def test_metadata_is_linked_and_compared_by_content_and_replaces_nothing() -> No
 def test_the_switch_sends_one_link_and_a_folder_gives_way() -> None:
     argv = rsync.plan_switch(Path("/o/repodata"), "rsync://h/m/el6/")
     assert argv == [
-        "rsync", "--timeout=60", "--contimeout=20", "--sockopts=TCP_NODELAY", "--links", "--force", "--", "/o/repodata", "rsync://h/m/el6/",
+        "rsync", "--timeout=60", "--contimeout=20", "--sockopts=TCP_NODELAY", "--links", "--force", "--",
+        "/o/repodata", "rsync://h/m/el6/",
     ]  # fmt: skip
 
 
