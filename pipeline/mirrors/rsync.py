@@ -6,7 +6,9 @@ Source: rsync(1), "EXIT VALUES".
 
 from __future__ import annotations
 
+import random
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -19,12 +21,19 @@ from pipeline.mirrors import layout
 _SILENCE_SECONDS = 60
 _CONNECT_SECONDS = 20
 
+# Between two tries while rrsync is busy: those who wait shall not come together again.
+_BUSY_PAUSE_SECONDS = (0.1, 0.5)
+# rsync's words are matched, so they must be English wherever this runs.
+_ENGLISH = {"LC_ALL": "C.UTF-8"}
+
 _AGAIN = "run the same again: it goes on from here, and what readers use was not touched"
 _FREE_SPACE = "free space on the mirror, then run the same again: what readers use was not touched"
 _RIGHTS = "give the publisher's account the right to it on the mirror"
 
 # What the words on standard error mean; they are more exact than the exit code.
 _BY_WORDS = (
+    ("Another instance of rrsync", "another rsync of this account is at work there",
+     "run the same again when it is done, or let the host's authorized_keys say `rrsync -no-lock`"),
     ("No space left on device", "its disk is full", _FREE_SPACE),
     ("Disk quota exceeded", "its disk quota is used up", _FREE_SPACE),
     ("Read-only file system", "its file system is read-only", "mount it writable, or look in its kernel log"),
@@ -69,6 +78,7 @@ _EXISTS = re.compile(r"(symlink|mkdir) .* failed: File exists|\(race detected\)"
 # How far it is, of all files in one number; the whole list is made first, so that the number only rises.
 _TELLING = ("--info=progress2", "--no-inc-recursive", "--no-human-readable")
 _SENT = re.compile(rb"[\r\n]\s*([0-9.,]+)\s+[0-9]+%")
+_BUSY = re.compile(r"rrsync error: Another instance of rrsync is already accessing")
 _NOT_THERE_FOR_RRSYNC = re.compile(r"^\S*rrsync error: .*No such file or directory$", re.MULTILINE)
 
 
@@ -204,11 +214,10 @@ def run(
     Raises: PublishError, CommandMissing, CommandTimedOut.
     """
     try:
-        # rsync's words are matched, so they must be English wherever this runs.
-        return command.run(
-            argv, timeout_seconds=timeout_seconds, env={"LC_ALL": "C.UTF-8"}, log_path=log_path, accept=accept,
+        return _run_when_free(lambda: command.run(
+            argv, timeout_seconds=timeout_seconds, env=_ENGLISH, log_path=log_path, accept=accept,
             watch=(lambda output: watch(read_sent(output))) if watch else None,
-        )  # fmt: skip
+        ), timeout_seconds)  # fmt: skip
     except CommandFailed as error:
         if (may_be_missing and _is_not_there(error)) or (may_exist and _EXISTS.search(error.output)):
             return None
@@ -220,6 +229,21 @@ def run(
             log_path=error.log_path,
             reproduce=error.reproduce,
         ) from None
+
+
+def _run_when_free(run_once: Callable[[], CommandResult], timeout_seconds: float) -> CommandResult:
+    """The result, once rrsync on the other side serves nobody else: it refuses at once, and then did nothing.
+
+    Raises: CommandFailed.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            return run_once()
+        except CommandFailed as error:
+            if not _BUSY.search(error.output) or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(*_BUSY_PAUSE_SECONDS))
 
 
 def _is_not_there(error: CommandFailed) -> bool:
