@@ -132,15 +132,16 @@ def test_a_lock_that_is_left_is_taken_over_by_one_at_a_time(
         number = next(removals)
         if number < 2:
             both_saw.wait()
-            time.sleep(number)
+            time.sleep(number * 0.4)
         remove(self, names, log_path)
 
     monkeypatch.setattr(Destination, "remove", remove_later)
+    monkeypatch.setattr(lease, "_PAUSE_SECONDS", 1.0)
 
     def publish(number: int) -> None:
         with lease.held(place, str(number), Progress(quiet=True), log_path=tmp_path / f"{number}.log"):
             inside.append(number)
-            time.sleep(3)
+            time.sleep(1.2)
             at_once.append(len(inside))
             inside.remove(number)
 
