@@ -67,11 +67,11 @@ def rollback(revision: int, **flags: Any) -> None:
 
 
 @main.command(help="Move a snapshot from one channel to another, without a build.")
-@click.option("--from", "source", required=True, metavar="MIRROR", help="The channel that has it.")
+@click.option("--from", "origin", required=True, metavar="MIRROR", help="The channel that has it.")
 @click.option("--to", "channel", required=True, metavar="MIRROR", help="The channel that gets it.")
 @click.option("--revision", type=click.IntRange(min=0), metavar="REVISION", help="Default: what stands there.")
 @with_flags
-def promote(source: str, channel: str, revision: int | None, **flags: Any) -> None:
+def promote(origin: str, channel: str, revision: int | None, **flags: Any) -> None:
     flags["mirror"] = channel
 
     def move(settings: Settings, progress: Progress) -> int:
@@ -83,7 +83,7 @@ def promote(source: str, channel: str, revision: int | None, **flags: Any) -> No
             for target in _targets(settings, flags):
                 log_path = _log_path(settings, target, "promote")
                 done.append(
-                    room.run(settings, target, source, revision, progress, log_path=log_path, dry_run=flags["dry_run"])
+                    room.run(settings, target, origin, revision, progress, log_path=log_path, dry_run=flags["dry_run"])
                 )
         _tell(done, progress, flags)
         return 0
