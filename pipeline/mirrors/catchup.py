@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline import files
-from pipeline.mirrors import layout, mirror, publishlog, repodata, upload
+from pipeline.mirrors import history, layout, mirror, publishlog, repodata, upload
 from pipeline.mirrors.destination import Destination
-from pipeline.mirrors.upload import Load
+from pipeline.mirrors.upload import FilesDiffer, Load
 from pipeline.model import Publication
 from pipeline.progress import Progress
 from pipeline.settings import Settings
@@ -24,7 +24,11 @@ def deliver(
     behind = [place for place in places if mirror.stands(place, log_path) != load.repomd_sha256]
     loads = [(place, _load_for(load, place, first, settings, log_path)) for place in behind]
     if loads:
-        upload.publish(loads, progress=progress, log_path=log_path)
+        try:
+            upload.publish(loads, progress=progress, log_path=log_path)
+        except FilesDiffer as error:
+            clear_leftovers(error, settings, progress, log_path)
+            upload.publish(loads, progress=progress, log_path=log_path)
     return publication(places, load.revision, load.repomd_sha256, changed=bool(loads))
 
 
@@ -51,6 +55,29 @@ def load_of(folder: Path, revision: int, names: Sequence[str], base_repomd_sha25
         former=log[-2].revision if len(log) > 1 else 0,
         base_repomd_sha256=base_repomd_sha256,
     )
+
+
+def clear_leftovers(differ: FilesDiffer, settings: Settings, progress: Progress, log_path: Path) -> None:
+    """Remove what a publish that was not finished left under our names. Raises: FilesDiffer when a state names it.
+
+    What no state names was never seen by a reader, so its name is still free.
+    """
+    place = differ.place
+    state = mirror.read_metadata(settings, place, log_path=log_path).state
+    named = {rpm.href for rpm in state.packages}
+    for each in history.snapshots(state, place, log_path=log_path):
+        if each.is_there and not each.stands:
+            named |= {rpm.href for rpm in history.read(settings, place, each, log_path=log_path).state.packages}
+    if any(_package_of(name) in named for name in differ.names):
+        raise differ
+    progress.warning(f"{len(differ.names)} files on {place.address} that an unfinished publish left are replaced")
+    place.remove(differ.names, log_path)
+
+
+def _package_of(name: str) -> str:
+    """The package that a file is, or lies beside: `a.rpm` for `a.rpm.cdx.json`."""
+    head, found, _ = name.partition(".rpm.")
+    return f"{head}.rpm" if found else name
 
 
 def _load_for(load: Load, place: Destination, first: Destination, settings: Settings, log_path: Path) -> Load:

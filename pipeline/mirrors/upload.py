@@ -20,6 +20,20 @@ from pipeline.progress import Progress
 REVISION_TAKEN = "revision-taken"
 
 
+class FilesDiffer(PublishError):
+    """Packages of ours, or what lies beside them, are there already under the same names, with other contents."""
+
+    def __init__(self, place: Destination, names: Sequence[str], log_path: Path) -> None:
+        super().__init__(
+            "mirror-differs",
+            f"{names[0]} on the mirror {place.address} is not what was sent ({len(names)} files)",
+            hint="look at the mirror's disk, then run the same again: what readers use was not touched",
+            log_path=log_path,
+        )
+        self.place = place
+        self.names = tuple(names)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
     """What a place is given: a folder laid out as the repository, and the files in it that the place does not have.
@@ -148,12 +162,7 @@ def _differs(load: Load, place: Destination, names: Sequence[str], log_path: Pat
             hint="run the same again, which takes another: what readers use was not touched",
             log_path=log_path,
         )
-    return PublishError(
-        "mirror-differs",
-        f"{names[0]} on the mirror {place.address} is not what was sent ({len(names)} files)",
-        hint="look at the mirror's disk, then run the same again: what readers use was not touched",
-        log_path=log_path,
-    )
+    return FilesDiffer(place, names, log_path)
 
 
 def changed_meanwhile(address: str, how: str) -> PublishError:

@@ -21,8 +21,8 @@ from pipeline.chain import Chain
 from pipeline.context import TargetContext
 from pipeline.errors import CommandMissing, PublishError
 from pipeline.flow import TARGET_STAGES
-from pipeline.mirrors import mirror, repodata, snapshot
-from pipeline.mirrors.destination import Destination
+from pipeline.mirrors import catchup, mirror, repodata, rollback, snapshot, upload
+from pipeline.mirrors.destination import Destination, find_destination
 from pipeline.stages import publish, repo
 from tests.integration.conftest import Project, RsyncShim
 
@@ -319,14 +319,58 @@ def test_a_publish_here_is_three_calls_of_rsync(project: Project, rsync_shim: Rs
     assert rsync_shim.calls() == 3
 
 
-def test_what_arrives_damaged_is_not_switched_to(project: Project, rsync_shim: RsyncShim) -> None:
+def test_what_arrives_damaged_is_sent_once_more(project: Project, rsync_shim: RsyncShim) -> None:
+    context = project.context("local")
+    project.publish(context, project.build())
+    damaged = project.out_path / "mirror" / "el6" / "noarch" / "small-1.0-2.noarch.rpm"
+    rsync_shim.at_call(1, f'$REAL "$@"; echo >> "{damaged}"; exit 0')
+    project.publish(context, project.build(release="2"))
+    assert read_as_client(project.out_path / "mirror" / "el6") == []
+
+
+def test_what_goes_on_arriving_damaged_is_not_switched_to(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     context = project.context("local")
     _, first = project.publish(context, project.build())
     damaged = project.out_path / "mirror" / "el6" / "noarch" / "small-1.0-2.noarch.rpm"
-    rsync_shim.at_call(1, f'$REAL "$@"; echo >> "{damaged}"; exit 0')
+    real_send = Destination.send
+
+    def send(self: Destination, *given: object, **named: object) -> None:
+        real_send(self, *given, **named)
+        damaged.write_bytes(b"damaged")
+
+    monkeypatch.setattr(Destination, "send", send)
     with pytest.raises(PublishError, match=r"noarch/small-1.0-2.noarch.rpm on the mirror .* is not what was sent"):
         project.publish(context, project.build(release="2"))
     assert mirror.read_state(context.settings, "el6").repomd_sha256 == first.repomd_sha256
+
+
+def test_what_an_unfinished_publish_left_under_our_names_gives_way(project: Project) -> None:
+    """Another machine's signature of the same release has other bytes, and nobody ever saw those that lie there."""
+    context = project.context("local")
+    noarch_dir = project.out_path / "mirror" / "el6" / "noarch"
+    noarch_dir.mkdir(parents=True)
+    (noarch_dir / "small-1.0-1.noarch.rpm").write_bytes(b"signed elsewhere")
+    project.publish(context, project.build())
+    assert read_as_client(noarch_dir.parent) == []
+    (noarch_dir / "small-1.0-2.noarch.rpm").write_bytes(b"signed elsewhere")
+    project.publish(context, project.build(release="2"))
+    assert read_as_client(noarch_dir.parent) == []
+
+
+@pytest.mark.parametrize("release", ["1", "2"])
+def test_what_a_state_names_never_gives_way(project: Project, tmp_path: Path, release: str) -> None:
+    """The standing state names the first; the second was rolled back, and its snapshot is there."""
+    context = project.context("local")
+    _, first = project.publish(context, project.build())
+    project.publish(context, project.build(release="2"))
+    log_path = tmp_path / "log"
+    rollback.run(context.settings, "el6", first.revision, context.progress, log_path=log_path)
+    place = find_destination(context.settings, "el6")
+    name = f"noarch/small-1.0-{release}.noarch.rpm"
+    differ = upload.FilesDiffer(place, [f"{name}.cdx.json"], log_path)
+    with pytest.raises(upload.FilesDiffer, match="is not what was sent"):
+        catchup.clear_leftovers(differ, context.settings, context.progress, log_path)
+    assert (Path(place.address) / name).exists()
 
 
 def test_missing_rsync(project: Project) -> None:
