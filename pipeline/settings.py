@@ -92,6 +92,8 @@ PinnedReference = Annotated[str, Field(pattern=r"^(|[^\s@]+@sha256:[0-9a-f]{64})
 def _listed(value: object) -> object:
     if value in ("", []):
         raise ValueError("should name a place")
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("should be a text, or a list of texts")
     return (value,) if isinstance(value, str) else value
 
 

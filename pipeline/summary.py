@@ -55,9 +55,10 @@ def _tell_mirror(outcome: TargetOutcome, progress: Progress) -> None:
     if Path(destination).is_absolute() and all(".demo" in job.evr for job in outcome.jobs):
         # The real packages need an el6 host; the demo's need nothing but each other.
         names = " ".join(sorted({job.job.package for job in outcome.jobs}))
+        place = Path(destination).as_uri()
         progress.note(
-            f"try it: dnf -y --refresh --installroot=/tmp/try --releasever=6 --nogpgcheck "
-            f"--repofrompath=new,{Path(destination).as_uri()} --repo=new install {names}"
+            f"try it: dnf -y --refresh --installroot=/tmp/try --releasever=6 --repofrompath=new,{place} --repo=new"
+            f" --setopt=new.gpgcheck=1 --setopt=new.repo_gpgcheck=1 --setopt=new.gpgkey={place}/keys.asc install {names}"
         )
 
 

@@ -92,4 +92,6 @@ def _receive(answer: requests.Response, path: Path, url: str, deadline: float) -
 def _why(error: requests.RequestException) -> str:
     import requests
 
-    return "no answer in time" if isinstance(error, requests.Timeout) else type(error).__name__
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    return "no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__

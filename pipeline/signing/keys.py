@@ -151,7 +151,7 @@ def tell_made(made: Made, progress: Progress, *, protected: bool) -> None:
     )
     if not protected:
         progress.note("it has no passphrase: whoever reads it signs with it (--passphrase-file FILE protects it)")
-    progress.heading("put this into pipeline.toml, in place of the [signing] that is there:")
+    progress.heading("put this into pipeline.toml, in place of a [signing] that is there:")
     for line in made.settings_text.splitlines():
         progress.heading(f"    {line}")
 

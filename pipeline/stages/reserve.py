@@ -50,7 +50,7 @@ def inputs(tree: PatchedTree, image: Image, *, context: JobContext) -> dict[str,
     return {
         **wanted,
         "releases' remote": redacted(tags.remote) or "none",
-        "the release on the remote": _kept_by(tags, ours[-1]) if ours else "none",
+        "the release on the remote": _kept_by(tags, ours[-1]) if ours and tags.remote else "none",
         "what stands in the way": (_obstacle(ours[-1], state, context) if ours else "") or "nothing",
     }
 
