@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.dangling import dangling_names
+from pipeline.engineproperties import regex
 from pipeline.errors import SettingsError, UsageError
 from pipeline.model import Job, Source
 from pipeline.sourcespec import SOURCE_FORMS, parse_source, sha256_digits
@@ -74,6 +75,17 @@ def _git_remote(text: str) -> str:
     return text
 
 
+def _engine_regex(text: str) -> str:
+    if not text.isprintable() or ";" in text:
+        raise ValueError("a regex of the engine has no ';', where it would be cut, and no line end: write \\x3b, \\n")
+    if not regex.is_anchored(text):
+        raise ValueError(f"'{text}' should be about the whole value: write ^…$")
+    fault = regex.fault(text)
+    if fault:
+        raise ValueError(f"'{text}' does not compile: {fault}")
+    return text
+
+
 def _source_text(text: str) -> str:
     parse_source(text)
     return text
@@ -86,6 +98,8 @@ ReleaseWord = Annotated[str, AfterValidator(_release_word)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 # A shell pattern of file names, one that make and a shell take as it is.
 DistPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9._/*?-]*$")]
+# What oVirt Engine takes as the key of a custom property.
+PropertyKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 PinnedReference = Annotated[str, Field(pattern=r"^(|[^\s@]+@sha256:[0-9a-f]{64})$")]
 
 
@@ -124,7 +138,11 @@ class TimeLimits(_Section):
 
 
 class PackageSettings(_Section):
-    """One package that the pipeline patches; `python` is the oldest that what we add must run on."""
+    """One package that the pipeline patches; `python` is the oldest that what we add must run on.
+
+    `engine_properties` are the custom properties that steer the patches, and the regexes of their values;
+    `engine_versions` the clusters' versions that the package serves, lowest first.
+    """
 
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+]+$")]
     label: ReleaseWord
@@ -135,6 +153,8 @@ class PackageSettings(_Section):
     dist_left_out: dict[DistPattern, Annotated[str, Field(min_length=1)]] = {}
     sources: dict[str, tuple[Annotated[str, AfterValidator(_source_text)], ...]]
     lint_allowed: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    engine_versions: tuple[Annotated[str, Field(pattern=r"^\d+\.\d+$")], ...] = ()
+    engine_properties: dict[PropertyKey, Annotated[str, AfterValidator(_engine_regex)]] = {}
 
 
 class TargetSettings(_Section):

@@ -31,6 +31,7 @@ ONLY_IN = {
     "rich": {"progress"},
     "click": {
         "commands.audit",
+        "commands.engine",
         "commands.frame",
         "commands.keys",
         "commands.mirror",
@@ -58,7 +59,12 @@ MAY_IMPORT = {
     "files": {"command", "model"},  # cp copies trees
     "sourcespec": {"model"},
     "dangling": set(),
-    "settings": {"dangling", "errors", "model", "sourcespec"},
+    "settings": {"dangling", "engineproperties.regex", "errors", "model", "sourcespec"},
+    "engineproperties.regex": set(),
+    "engineproperties.text": {"engineproperties.regex", "errors"},
+    "engineproperties.printed": {"engineproperties.text", "errors"},
+    "engineproperties.merge": {"engineproperties.text", "errors"},
+    "engineproperties.telling": {"engineproperties.merge"},
     "progress": {"errors", "model"},
     "inputs": set(),
     "guard": {"errors", "model", "release"},
