@@ -31,10 +31,10 @@ _JAVA_S_OWN_RULE = "look-behind requires fixed-width pattern"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outside:
-    """Where a mark stands outside of groups, classes, quotations and escapes, and the brackets that are left open."""
+    """Where a mark stands outside of groups, classes, quotations and escapes, and what is left open."""
 
     places: tuple[int, ...]
-    open_brackets: str
+    left_open: tuple[str, ...]
 
 
 def outside(text: str, wanted: str = ";") -> Outside:
@@ -44,18 +44,20 @@ def outside(text: str, wanted: str = ";") -> Outside:
     for token in _TOKEN.finditer(text):
         mark = token.group()
         in_class = brackets[-1:] == ["["]
-        if mark[0] == "[" or (mark == "(" and not in_class):
+        if mark.startswith(r"\Q") and not mark.endswith(r"\E"):
+            brackets.append(r"\Q")  # it would quote whatever follows, ours as well
+        elif mark[0] == "[" or (mark == "(" and not in_class):
             brackets.append(mark[0])
         elif (mark == "]" and in_class) or (mark == ")" and brackets[-1:] == ["("]):
             brackets.pop()
         elif mark == wanted and not brackets:
             found.append(token.start())
-    return Outside(places=tuple(found), open_brackets="".join(brackets))
+    return Outside(places=tuple(found), left_open=tuple(brackets))
 
 
 def fault(text: str) -> str:
     """Why Java would not compile it, in words; empty if it would."""
-    left_open = outside(text).open_brackets
+    left_open = outside(text).left_open
     if left_open:
         return f"a '{left_open[-1]}' is not closed"
     foreign = next((words for words in _PYTHON_ONLY if words in _without_escapes(text)), "")
