@@ -35,7 +35,7 @@ def look(sight: Sight, wish: Wish) -> Iterator[Finding]:
 
 def _named(sight: Sight) -> frozenset[str]:
     """All that the repository consists of."""
-    names = {*layout.POINTERS, layout.REPODATA, lease.NAME}
+    names = {*layout.POINTERS, layout.REPODATA, lease.LOCK, lease.LEASE}
     for state in (sight.standing, *sight.snapshots.values()):
         prefix = f"{state.home}/" if state.home else ""
         names |= {f"{prefix}{layout.REPODATA}/{name}" for name in (*_BOOKS, *(state.carried or ()))}

@@ -23,7 +23,9 @@ from pipeline.errors import LockedError, PublishError
 from pipeline.mirrors.destination import Destination
 from pipeline.progress import Progress
 
-NAME = ".publish.lock"
+# Two names: a file lock stays when it is free, and a link that cannot be made is held.
+LOCK = ".publish.lock"
+LEASE = ".publish.lease"
 _PAUSE_SECONDS = 2.0
 _HOLDER = re.compile(r"(?P<who>[^;\n]*);(?P<host>[^;\n]*);(?P<pid>[0-9]+);(?P<until>[0-9]+)")
 
@@ -53,7 +55,7 @@ def held(place: Destination, who: str, progress: Progress, *, log_path: Path, wa
 @contextmanager
 def _local(place: Destination, progress: Progress, *, wait: bool) -> Iterator[None]:
     place.make_folder()
-    lock = FileLock(Path(place.address) / NAME, mode=0o644)
+    lock = FileLock(Path(place.address) / LOCK, mode=0o644)
     try:
         try:
             lock.acquire(timeout=0)
@@ -80,7 +82,7 @@ def _remote(place: Destination, who: str, progress: Progress, log_path: Path, *,
         try:
             _give_back(place, text, log_path)
         except PublishError as error:
-            progress.warning(f"the lock {NAME} stays on {place.address} for a while: {error.message}")
+            progress.warning(f"the lock {LEASE} stays on {place.address} for a while: {error.message}")
 
 
 def _acquire(place: Destination, who: str, progress: Progress, log_path: Path, *, wait: bool) -> str:
@@ -88,9 +90,9 @@ def _acquire(place: Destination, who: str, progress: Progress, log_path: Path, *
     deadline, told = time.monotonic() + place.timeout_seconds, False
     while True:
         text = _text(place, who)  # each time anew: it shall not be over when the waiting is
-        if place.make_link(NAME, text, log_path):
+        if place.make_link(LEASE, text, log_path):
             return text
-        holder = _holder(place.link_text(NAME, log_path))
+        holder = _holder(place.link_text(LEASE, log_path))
         if holder is not None and holder.is_gone:
             progress.warning(f"{holder.who} left the lock on {place.address}: it is taken over")
             if _take_over(place, text, log_path):
@@ -107,8 +109,8 @@ def _acquire(place: Destination, who: str, progress: Progress, log_path: Path, *
 def _give_back(place: Destination, text: str, log_path: Path) -> None:
     """Remove our lock; one whose time is over may have been taken over, and is another's then."""
     ours = _holder(text)
-    if ours is None or not ours.is_gone or place.link_text(NAME, log_path) == text:
-        place.remove((NAME,), log_path)
+    if ours is None or not ours.is_gone or place.link_text(LEASE, log_path) == text:
+        place.remove((LEASE,), log_path)
 
 
 def _text(place: Destination, who: str) -> str:
@@ -118,11 +120,11 @@ def _text(place: Destination, who: str) -> str:
 
 def _take_over(place: Destination, text: str, log_path: Path) -> bool:
     """Whether a lock that was left is ours now: another who saw it too may remove ours for it, a moment later."""
-    place.remove((NAME,), log_path)
-    if not place.make_link(NAME, text, log_path):
+    place.remove((LEASE,), log_path)
+    if not place.make_link(LEASE, text, log_path):
         return False
     time.sleep(_PAUSE_SECONDS)
-    return place.link_text(NAME, log_path) == text
+    return place.link_text(LEASE, log_path) == text
 
 
 def _holder(text: str) -> _Holder | None:
@@ -141,5 +143,6 @@ def _locked(place: Destination, who: str) -> LockedError:
     return LockedError(
         "mirror-locked",
         f"{who} is publishing to {place.address}",
-        hint=f"run the same again when that is done; if nobody publishes, remove {NAME} there",
+        hint="run the same again when that is done"
+        + ("" if place.is_local else f"; if nobody publishes, remove {LEASE} there"),
     )

@@ -121,7 +121,7 @@ def test_a_lock_that_is_left_is_taken_over_by_one_at_a_time(
                         scratch_dir=tmp_path / "scratch")  # fmt: skip
     gone = subprocess.Popen(["true"])
     gone.wait()
-    place.make_link(lease.NAME, f"them;{socket.gethostname()};{gone.pid};{int(time.time()) + 60}", None)
+    place.make_link(lease.LEASE, f"them;{socket.gethostname()};{gone.pid};{int(time.time()) + 60}", None)
     inside: list[int] = []
     at_once: list[int] = []
     both_saw = threading.Barrier(2)
@@ -156,7 +156,7 @@ def test_a_lock_that_goes_while_it_is_read_is_no_failure(
 ) -> None:
     place = Destination(kind="daemon", address=rsync_daemon.url(), timeout_seconds=60, scratch_dir=tmp_path / "scratch")
     rsync_shim.at_call(1, "exit 24")  # as rsync does when a name vanishes between its two looks
-    assert place.link_text(lease.NAME, None) == ""
+    assert place.link_text(lease.LEASE, None) == ""
 
 
 def _both_publish(publishers: list[Project], channel: Channel, number: int) -> int:

@@ -104,7 +104,8 @@ def test_one_publisher_at_a_time(lockable: Callable[[str], Destination], kind: s
             ):
                 pass
             assert raised.value.exit_code == 60
-            assert "if nobody publishes, remove .publish.lock there" in raised.value.hint
+            # A file lock ends with who holds it: there is nothing to remove.
+            assert ("remove .publish.lease there" in raised.value.hint) == (kind != "local")
     with lease.held(place, "you", progress, log_path=log_path, wait=False):
         pass
 
@@ -169,17 +170,17 @@ def test_a_lease_of_another_host_ends_with_its_time(
 ) -> None:
     place = lockable("daemon")
     text = f"he;{host};{2**22 - 1};{int(time.time()) + until_seconds}" if host else "made by hand"
-    assert place.make_link(lease.NAME, text, None)
+    assert place.make_link(lease.LEASE, text, None)
     if is_taken_over:
         with lease.held(place, "me", Progress(quiet=True), log_path=tmp_path / "log"):
-            assert place.link_text(lease.NAME, None).startswith("me;")
+            assert place.link_text(lease.LEASE, None).startswith("me;")
         return
     with (
         pytest.raises(LockedError, match="he is publishing to" if host else "somebody is publishing to"),
         lease.held(place, "me", Progress(quiet=True), log_path=tmp_path / "log"),
     ):
         pass
-    assert place.link_text(lease.NAME, None) == text
+    assert place.link_text(lease.LEASE, None) == text
 
 
 def test_the_log_tells_who_published_what_from_which_input(project: Project) -> None:

@@ -215,7 +215,7 @@ class TestRollback:
         before = stable.stamps()
         with pytest.raises(PublishError, match=r"small-1\.0-.*noarch\.rpm of that revision is no more on"):
             stable.roll_back(first.revision)
-        assert {path for path in before if path not in stable.stamps()} <= {stable.served_dir / lease.NAME}
+        assert {path for path in before if path not in stable.stamps()} <= {stable.served_dir / lease.LOCK}
 
     def test_a_dry_run_touches_nothing(self, stable: Channel) -> None:
         first, second = stable.publish(FIRST), stable.publish(SECOND)
@@ -262,7 +262,7 @@ class TestPromote:
         before = stable.stamps()
         assert not stable.take(testing).changed
         changed = {path for path in before if stable.stamps().get(path) != before[path]}
-        assert changed <= {stable.served_dir, stable.served_dir / lease.NAME}
+        assert changed <= {stable.served_dir, stable.served_dir / lease.LOCK}
 
     def test_what_a_client_cannot_install_is_refused(self, channel: MakeChannel, monkeypatch) -> None:
         testing, stable = channel("testing"), channel("stable")
