@@ -58,7 +58,8 @@ def _tell_mirror(outcome: TargetOutcome, progress: Progress) -> None:
         place = Path(destination).as_uri()
         progress.note(
             f"try it: dnf -y --refresh --installroot=/tmp/try --releasever=6 --repofrompath=new,{place} --repo=new"
-            f" --setopt=new.gpgcheck=1 --setopt=new.repo_gpgcheck=1 --setopt=new.gpgkey={place}/keys.asc install {names}"
+            " --setopt=new.gpgcheck=1 --setopt=new.repo_gpgcheck=1"
+            f" --setopt=new.gpgkey={place}/keys.asc install {names}"
         )
 
 
