@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline import files
+from pipeline.errors import PublishError
 from pipeline.mirrors import history, layout, mirror, publishlog, repodata, upload
 from pipeline.mirrors.destination import Destination
 from pipeline.mirrors.upload import FilesDiffer, Load
-from pipeline.model import Publication
+from pipeline.model import MirrorState, Publication
 from pipeline.progress import Progress
 from pipeline.settings import Settings
 
@@ -63,15 +65,36 @@ def clear_leftovers(differ: FilesDiffer, settings: Settings, progress: Progress,
     What no state names was never seen by a reader, so its name is still free.
     """
     place = differ.place
+    taken = sorted({*differ.names} & {*layout.POINTERS})
+    if taken:
+        raise PublishError(
+            "pointer-taken",
+            f"{taken[0]} on {place.address} is somebody's own file, and a link of that name belongs there",
+            hint="move it away, then run the same again: what readers use was not touched",
+        )
     state = mirror.read_metadata(settings, place, log_path=log_path).state
     named = {rpm.href for rpm in state.packages}
     for each in history.snapshots(state, place, log_path=log_path):
         if each.is_there and not each.stands:
             named |= {rpm.href for rpm in history.read(settings, place, each, log_path=log_path).state.packages}
-    if any(_package_of(name) in named for name in differ.names):
+    if any(_package_of(name) in named for name in differ.names) or _has_stood(state, place, log_path):
         raise differ
     progress.warning(f"{len(differ.names)} files on {place.address} that an unfinished publish left are replaced")
     place.remove(differ.names, log_path)
+
+
+def _has_stood(state: MirrorState, place: Destination, log_path: Path) -> bool:
+    """Whether a mirror where nothing stands had states: the log in a snapshot tells of those before it."""
+    if state.repomd_sha256:
+        return False
+    for revision in history.listed(place, log_path):
+        name = f"{layout.link_to(revision)}/{layout.LOG}"
+        if not place.missing([name], log_path):
+            with tempfile.TemporaryDirectory(dir=place.scratch_dir, prefix="log-") as folder:
+                place.fetch([name], Path(folder), log_path)
+                if len(publishlog.read((Path(folder) / layout.LOG).read_bytes(), place.address)) > 1:
+                    return True
+    return False
 
 
 def _package_of(name: str) -> str:

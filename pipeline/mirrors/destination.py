@@ -53,11 +53,13 @@ class Destination:
 
     def standing_dir(self) -> Path:
         """Where the state that stands on this machine lies: in its snapshot, which no switch changes."""
-        path = Path(self.address) / layout.REPODATA
+        root = Path(self.address)
         try:
-            return (Path(self.address) / path.readlink()).parent
+            link = (root / layout.REPODATA).readlink()
         except OSError:
-            return Path(self.address)
+            return root
+        # Somebody's own link may lead to a folder of any name: it is read as it stands.
+        return (root / link).parent if layout.revision_in(str(link)) is not None else root
 
     def read(self, names: Collection[str], log_path: Path | None) -> dict[str, bytes]:
         """Those of the files in `repodata/` that are there; none where nothing was published. Raises: PublishError."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,8 @@ def whole(state: MirrorState, place: Destination, log_path: Path | None) -> froz
 
 def listed(place: Destination, log_path: Path | None) -> frozenset[int]:
     """The revisions that have a folder, whole or not. Raises: PublishError."""
-    return frozenset(int(name) for name in place.names_in(layout.SNAPSHOTS, log_path) if name.isdecimal())
+    names = place.names_in(layout.SNAPSHOTS, log_path)
+    return frozenset(int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name, re.ASCII))
 
 
 def choose(known: Sequence[Snapshot], revision: int, place: Destination) -> Snapshot:

@@ -105,6 +105,7 @@ def _read(
     books = destination.read((_REPOMD, _SIGNATURE, *layout.BOOKS), log_path)
     repomd = books.get(_REPOMD)
     if repomd is None:
+        _refuse_unreadable(destination, log_path)
         return Metadata(state=MirrorState(destination=destination.address))
     index = repodata.read_index(repomd, destination.address)
     wanted = [file for file in index.files if kinds is None or file.kind in kinds]
@@ -114,6 +115,36 @@ def _read(
         carried = _carried(books.get(layout.CARRIED, b"{}"), destination.address) if kinds is None else None
         _renew(destination, index, wanted, carried, folder, log_path)
     return _metadata(books, index, wanted, folder, destination.address)
+
+
+def _refuse_unreadable(destination: Destination, log_path: Path | None) -> None:
+    """A mirror with a broken `repodata` is none without: what it has would be lost. Raises: PublishError."""
+    if layout.REPODATA in destination.names_in(".", log_path):
+        raise PublishError(
+            "repodata-unreadable",
+            f"{layout.REPODATA} of {destination.address} leads to no repomd.xml",
+            hint=f"let it lead to the newest whole snapshot again (ln -sfn {layout.link_to(0).replace('0', 'N')}"
+            f" {layout.REPODATA}), remake it with createrepo_c where others made it, or move the repository away",
+        )
+
+
+def refuse_changed(metadata: Metadata, destination: Destination, *, log_path: Path | None = None) -> None:
+    """Raises: PublishError when what stands is not what the log says was published last, or the log is gone."""
+    state = metadata.state
+    if not state.repomd_sha256:
+        return
+    if metadata.is_ours and state.log[-1].repomd_sha256 == state.repomd_sha256:
+        return
+    link = destination.link_text(layout.REPODATA, log_path)
+    if not metadata.is_ours and layout.revision_in(link) is None:
+        return  # others made it
+    why = "tells of another state than the one that stands" if metadata.is_ours else "is gone"
+    raise PublishError(
+        "publish-log-broken",
+        f"the publish log of {state.destination} {why}",
+        hint=f"somebody changed it by hand: put {layout.LOG} or repomd.xml back as it was, or let an earlier state"
+        " stand (`.venv/bin/nox -s rollback`)",
+    )
 
 
 def _metadata(

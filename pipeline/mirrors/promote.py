@@ -78,6 +78,7 @@ def run(
 
 def _read_move(settings: Settings, source: Destination, revision: int | None, log_path: Path) -> _Move:
     metadata = mirror.read_metadata(settings, source, log_path=log_path)
+    mirror.refuse_changed(metadata, source, log_path=log_path)
     if not metadata.is_ours:
         raise PublishError(
             "nothing-to-promote",
@@ -97,6 +98,7 @@ def _plan(
 ) -> tuple[Metadata, tuple[PublishedRpm, ...]]:
     """What the channel has, and the packages that come to it. Raises: PublishError, ReleaseError."""
     metadata = mirror.read_metadata(settings, place, log_path=log_path)
+    mirror.refuse_changed(metadata, place, log_path=log_path)
     new = _new(move, metadata.state.packages, place)
     guard.refuse_older(new, metadata.state.packages)
     placement.refuse_shared_places((*metadata.state.packages, *new))

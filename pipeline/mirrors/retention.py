@@ -72,7 +72,9 @@ def expendable(known: Sequence[Snapshot], retention: RetentionSettings, now: flo
 
 
 def _plan(settings: Settings, place: Destination, log_path: Path) -> Pruning:
-    state = mirror.read_metadata(settings, place, log_path=log_path).state
+    metadata = mirror.read_metadata(settings, place, log_path=log_path)
+    mirror.refuse_changed(metadata, place, log_path=log_path)
+    state = metadata.state
     known = history.snapshots(state, place, log_path=log_path)
     chosen = expendable(known, settings.retention, time.time())
     kept = [each for each in known if each.is_there and each not in chosen]
@@ -89,22 +91,31 @@ def _plan(settings: Settings, place: Destination, log_path: Path) -> Pruning:
     return Pruning(
         place=place.address,
         snapshots=chosen,
-        unfinished=_unfinished(settings, known, place, log_path),
+        unfinished=_unfinished(settings, known, place, layout.tops(named), log_path),
         packages=tuple(dropped.values()),
         kept=len(kept),
         removed=False,
     )
 
 
-def _unfinished(settings: Settings, known: Sequence[Snapshot], place: Destination, log_path: Path) -> tuple[int, ...]:
+def _unfinished(
+    settings: Settings, known: Sequence[Snapshot], place: Destination, tops: Sequence[str], log_path: Path
+) -> tuple[int, ...]:
     """Snapshots that no log tells of, and that nobody is just making: a revision is the time that it was made.
 
-    What a removal left that was ended half-way is of no use either.
+    What a removal left that was ended half-way is of no use either. What stands is none, whatever a log tells, and a
+    folder with more in it than we put there is somebody else's.
     """
     told = {each.entry.revision: each.is_there for each in known}
     youngest = time.time() - settings.retention.grace_hours * 3600
+    stands = layout.revision_in(place.link_text(layout.REPODATA, log_path))
+    ours = {layout.REPODATA, *tops}
     return tuple(
-        revision for revision in sorted(history.listed(place, log_path)) if not told.get(revision, revision >= youngest)
+        revision
+        for revision in sorted(history.listed(place, log_path))
+        if not told.get(revision, revision >= youngest)
+        and revision != stands
+        and ours.issuperset(place.names_in(layout.snapshot(revision), log_path))
     )
 
 

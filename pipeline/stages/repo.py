@@ -59,9 +59,9 @@ def inputs(sets: Sets, *, context: TargetContext) -> dict[str, str]:
 
 def run(sets: Sets, *, context: TargetContext) -> Repository:
     """The staged repository, under `repo/`. Raises: PublishError, ReleaseError, SigningError."""
-    metadata = mirror.read_metadata(
-        context.settings, find_destination(context.settings, context.target_name), log_path=context.log_path
-    )
+    place = find_destination(context.settings, context.target_name)
+    metadata = mirror.read_metadata(context.settings, place, log_path=context.log_path)
+    mirror.refuse_changed(metadata, place, log_path=context.log_path)
     content = _plan(sets, metadata, context)
     context.scratch_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="repo-") as scratch:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -21,7 +22,7 @@ from pipeline.chain import Chain
 from pipeline.context import TargetContext
 from pipeline.errors import CommandMissing, PublishError
 from pipeline.flow import TARGET_STAGES
-from pipeline.mirrors import catchup, mirror, repodata, rollback, snapshot, upload
+from pipeline.mirrors import catchup, mirror, repodata, retention, rollback, snapshot, upload
 from pipeline.mirrors.destination import Destination, find_destination
 from pipeline.stages import publish, repo
 from tests.integration.conftest import Project, RsyncShim
@@ -192,12 +193,11 @@ def test_a_switch_by_another_during_our_upload_is_seen(
     assert {rpm.name for rpm in mirror.read_state(context.settings, "el6").packages} == {"other", "small"}
 
 
-def test_a_mirror_that_went_past_our_revision_heals_by_a_rerun(project: Project) -> None:
+def test_a_repomd_that_somebody_edited_is_not_built_upon(project: Project) -> None:
     context = project.context("local")
-    old, build = project.build("vendor"), project.build()
-    project.publish(context, old)
-    before = repo.inputs(project.signed(build), context=context)
-    repository = project.stage(context, build)
+    _, first = project.publish(context, project.build("vendor"))
+    project.publish(context, project.build())
+    repository = project.stage(context, project.build(release="2"))
     repomd = project.out_path / "mirror" / "el6" / "repodata" / "repomd.xml"
     text = repomd.read_text()
     revision = text.partition("<revision>")[2].partition("<")[0]
@@ -205,8 +205,10 @@ def test_a_mirror_that_went_past_our_revision_heals_by_a_rerun(project: Project)
 
     with pytest.raises(PublishError, match="its repomd.xml is another one"):
         publish.run(repository, context=context)
-    assert repo.inputs(project.signed(build), context=context) != before
-    _, publication = project.publish(context, build)
+    with pytest.raises(PublishError, match="tells of another state than the one that stands"):
+        project.stage(context, project.build(release="2"))
+    rollback.run(context.settings, "el6", first.revision, context.progress, log_path=context.log_path)
+    _, publication = project.publish(context, project.build(release="2"))
     assert publication.revision > repository.revision + 1000
 
 
@@ -426,11 +428,74 @@ def test_a_broken_mirror_is_told(project: Project, damage: object, words: str) -
 
 def test_a_mirror_without_filelists_is_told(project: Project) -> None:
     context = project.context("local")
-    project.publish(context, project.build())
-    repomd = project.out_path / "mirror" / "el6" / "repodata" / "repomd.xml"
+    mirror_dir = project.out_path / "mirror" / "el6"
+    mirror_dir.mkdir(parents=True)
+    subprocess.run(["createrepo_c", "-q", "--general-compress-type=gz", mirror_dir], check=True)
+    repomd = mirror_dir / "repodata" / "repomd.xml"
     repomd.write_text(repomd.read_text().replace('type="filelists"', 'type="lists"'))
     with pytest.raises(PublishError, match="names no filelists"):
-        project.stage(context, project.build(release="2"))
+        project.stage(context, project.build())
+
+
+def _dangling(mirror_dir: Path) -> None:
+    (mirror_dir / "repodata").unlink()
+    (mirror_dir / "repodata").symlink_to("snapshots/123/repodata")
+
+
+def _without_log(mirror_dir: Path) -> None:
+    (mirror_dir / "repodata" / "publish.log").unlink()
+
+
+def _last_line_cut(mirror_dir: Path) -> None:
+    log_path = mirror_dir / "repodata" / "publish.log"
+    log_path.write_bytes(b"".join(log_path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_dangling, "repodata of .* leads to no repomd.xml"),
+        (_without_log, "the publish log of .* is gone"),
+        (_last_line_cut, "the publish log of .* tells of another state"),
+    ],
+)
+def test_a_spoilt_mirror_is_neither_published_to_nor_pruned(
+    project: Project, spoil: Callable[[Path], None], told: str
+) -> None:
+    """What it has would be taken for nothing, or for somebody else's, and go."""
+    context = project.context("local")
+    project.publish(context, project.build())
+    project.publish(context, project.build(release="2"))
+    mirror_dir = project.out_path / "mirror" / "el6"
+    spoil(mirror_dir)
+    before = sorted(mirror_dir.rglob("*"))
+    with pytest.raises(PublishError, match=told):
+        project.stage(context, project.build(release="3"))
+    with pytest.raises(PublishError, match=told):
+        retention.run(context.settings, "el6", context.progress, remove=True, log_path=context.log_path)
+    assert sorted(path for path in mirror_dir.rglob("*") if path.name != ".publish.lock") == [
+        path for path in before if path.name != ".publish.lock"
+    ]
+
+
+def test_prune_leaves_other_people_s_folders(project: Project) -> None:
+    context = project.context("local")
+    project.publish(context, project.build())
+    theirs = project.out_path / "mirror" / "el6" / "snapshots" / "20240101"
+    theirs.mkdir()
+    (theirs / "notes").write_text("mine")
+    retention.run(context.settings, "el6", context.progress, remove=True, log_path=context.log_path)
+    assert (theirs / "notes").exists()
+
+
+def test_a_link_of_somebody_s_own_is_read_as_it_stands(project: Project) -> None:
+    context = project.context("local")
+    project.publish(context, project.build())
+    mirror_dir = project.out_path / "mirror" / "el6"
+    (mirror_dir / "md").symlink_to((mirror_dir / "repodata").readlink())
+    (mirror_dir / "repodata").unlink()
+    (mirror_dir / "repodata").symlink_to("md")
+    assert {rpm.name for rpm in mirror.read_state(context.settings, "el6").packages} == {"small"}
 
 
 def test_a_disk_that_is_full_here_at_any_step(project: Project, small_disk: Path) -> None:
