@@ -52,7 +52,13 @@ JOB_STAGES = (
     Stage(name="contracts", needs=("patch", "build", "image"), record=model.ContractReport, error=errors.UnitError),
     Stage(name="lint", needs=("build", "baseline"), record=model.LintReport, error=errors.LintError),
     Stage(name="changes", needs=("build", "baseline"), record=model.Changes, error=errors.BuildError),
-    Stage(name="provenance", needs=("render", "build", "image"), record=model.Provenance, error=errors.BuildError),
+    Stage(
+        name="provenance",
+        needs=("render", "build", "image"),
+        record=model.Provenance,
+        error=errors.BuildError,
+        version=2,
+    ),
     Stage(name="vendor", needs=("fetch", "baseline"), record=model.VendorSet, error=errors.NetworkError),
     Stage(
         name="sign",

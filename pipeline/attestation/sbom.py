@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from packageurl import PackageURL
 
 SUFFIX = ".cdx.json"
+_CONTENT = "sha256 of header and payload"
 
 
 def make(header: Header, claim: Claim, statement_sha256: str) -> str:
@@ -58,19 +59,20 @@ def facts(text: str) -> dict[str, str]:
     document = json.loads(text)
     component = _at(document, "metadata", "component") or {}
     ancestor = (_at(component, "pedigree", "ancestors") or [{}])[0]
-    properties = component.get("properties", [])
+    properties = [(row.get("name"), row.get("value")) for row in component.get("properties", [])]
     return {
         "serial number": document.get("serialNumber", ""),
         "time": _at(document, "metadata", "timestamp") or "",
         "package": component.get("purl", ""),
         "sha256": _sha256(component),
+        _CONTENT: _shown([value for name, value in properties if name == _CONTENT]),
         "licence": _shown([row.get("license", row) for row in component.get("licenses", [])]),
         "statement": _shown([(row.get("url"), _sha256(row)) for row in component.get("externalReferences", [])]),
         "source package": ancestor.get("purl", ""),
         "sha256 of the source package": _sha256(ancestor),
         "origin of the source package": _shown([row.get("url") for row in ancestor.get("externalReferences", [])]),
         "patches": _shown([_at(row, "diff", "url") for row in _at(component, "pedigree", "patches") or []]),
-        "digests of the patches": _shown([(row.get("name"), row.get("value")) for row in properties]),
+        "digests of the patches": _shown([row for row in properties if row[0] != _CONTENT]),
     }
 
 
@@ -96,7 +98,10 @@ def _component(header: Header, claim: Claim, statement_sha256: str) -> Component
             )
         ],
         pedigree=_pedigree(claim),
-        properties=[Property(name=f"sha256:{patch.name}", value=patch.sha256) for patch in claim.patches],
+        properties=[
+            *([Property(name=_CONTENT, value=claim.content_sha256)] if claim.content_sha256 else ()),
+            *(Property(name=f"sha256:{patch.name}", value=patch.sha256) for patch in claim.patches),
+        ],
     )
 
 

@@ -18,6 +18,8 @@ from pipeline.provides import Capability
 from pipeline.sources.address import redacted
 
 SUFFIX = ".intoto.json"
+# An annotation of the subject: signing a package changes its sha256, and nothing behind its signatures.
+CONTENT = "headerPayloadSha256"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 _HOME = "https://example.org/vdsm-packaging-pipeline"
 _BUILD_TYPE = f"{_HOME}/rpmbuild/v1"
@@ -50,10 +52,14 @@ class Patch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """What a statement says of one file, as far as anything can be compared with it."""
+    """What a statement says of one file, as far as anything can be compared with it.
+
+    `content_sha256` is that of header and payload, which a signed copy has too; empty in a statement that has none.
+    """
 
     file_name: str
     sha256: str
+    content_sha256: str
     package: str
     target: str
     number: int
@@ -68,11 +74,16 @@ class Claim:
     dirty: bool
 
 
-def make(build: Build, file: File, versions: Mapping[str, str]) -> str:
+def make(build: Build, file: File, content_sha256: str, versions: Mapping[str, str]) -> str:
     """The statement about one file, checked as `read` would. Raises: ValueError."""
+    subject = {
+        "name": file.path.name,
+        "digest": {"sha256": file.sha256},
+        "annotations": {CONTENT: content_sha256},
+    }
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": file.path.name, "digest": {"sha256": file.sha256}}],
+        "subject": [subject],
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "buildDefinition": {
@@ -189,6 +200,7 @@ def _claim(document: Any) -> Claim:
     return Claim(
         file_name=subject["name"],
         sha256=subject["digest"]["sha256"],
+        content_sha256=subject.get("annotations", {}).get(CONTENT, ""),
         package=external["package"],
         target=external["target"],
         number=external["number"],

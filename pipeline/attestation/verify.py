@@ -14,6 +14,7 @@ from pipeline.attestation.header import Header
 from pipeline.attestation.statement import Claim
 from pipeline.errors import CommandFailed, VerifyError
 from pipeline.progress import Progress
+from pipeline.signing.packages import content_digest
 
 _CHECK_SECONDS = 300
 _SHOWN = 60
@@ -21,12 +22,16 @@ _SHOWN = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """All that is wrong with one package; `claim` is what its statement says, if that can be read."""
+    """All that is wrong with one package; `claim` is what its statement says, if that can be read.
+
+    `is_signed_copy`: the statement is about the package as it was built, and this one differs in its signatures alone.
+    """
 
     path: Path
     sha256: str = ""
     header: Header | None = None
     claim: Claim | None = None
+    is_signed_copy: bool = False
     problems: tuple[str, ...] = ()
 
 
@@ -41,7 +46,8 @@ def tell(verdicts: Sequence[Verdict], progress: Progress) -> None:
             progress.warning(f"{verdict.path}: {problem}")
         if not verdict.problems and verdict.claim:
             claim = verdict.claim
-            progress.heading(f"{verdict.path.name} holds")
+            copy = ": it is a signed copy of what was built" if verdict.is_signed_copy else ""
+            progress.heading(f"{verdict.path.name} holds{copy}")
             progress.note(f"from {claim.vendor_file_name} ({claim.vendor_origin}) with {len(claim.patches)} patches")
             commit = f"commit {claim.commit}" if claim.commit else "no known commit"
             progress.note(f"by the pipeline at {commit}{' and uncommitted changes' if claim.dirty else ''}")
@@ -69,6 +75,7 @@ def document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
                 "path": str(verdict.path),
                 "sha256": verdict.sha256,
                 "nevra": verdict.header.nevra if verdict.header else "",
+                "signed_copy": verdict.is_signed_copy,
                 "problems": list(verdict.problems),
                 "provenance": _provenance(verdict.claim) if verdict.claim else None,
             }
@@ -94,22 +101,33 @@ def _examine(path: Path) -> Verdict:
         return Verdict(path=path, problems=("it is no file" if path.exists() else "it does not exist",))
     sha256 = files.sha256_of(path)
     broken = _broken(path)
-    if broken:
-        return Verdict(path=path, sha256=sha256, problems=(broken,))
+    return Verdict(path=path, sha256=sha256, problems=(broken,)) if broken else hold(path, sha256)
+
+
+def hold(path: Path, sha256: str) -> Verdict:
+    """A package that is whole by its own digests, against what is said of it beside it."""
     try:
         told = header.read(path)
     except ValueError as error:
         return Verdict(path=path, sha256=sha256, problems=(str(error),))
     statement_path = path.with_name(path.name + statement.SUFFIX)
+    if not statement_path.exists():
+        problem = f"nothing is said of it: {statement_path.name}: it does not exist"
+        return Verdict(path=path, sha256=sha256, header=told, problems=(problem,))
     try:
         claim = statement.read(_text(statement_path))
     except ValueError as error:
         problem = f"its statement {statement_path.name}: {error}"
         return Verdict(path=path, sha256=sha256, header=told, problems=(problem,))
-    problems = [f"its statement {problem}" for problem in _against_claim(path, sha256, told, claim)]
+    is_signed_copy = sha256 != claim.sha256 and content_digest(path) == claim.content_sha256
+    problems = [f"its statement {problem}" for problem in _against_claim(path, told, claim)]
+    if sha256 != claim.sha256 and not is_signed_copy:
+        problems = [f"its statement is about another file: sha256 {claim.sha256[:12]}, this one has {sha256[:12]}"]
     if not problems:
         problems = [f"its SBOM {problem}" for problem in _against_sbom(path, told, claim, statement_path)]
-    return Verdict(path=path, sha256=sha256, header=told, claim=claim, problems=tuple(problems))
+    return Verdict(
+        path=path, sha256=sha256, header=told, claim=claim, is_signed_copy=is_signed_copy, problems=tuple(problems)
+    )
 
 
 def _broken(path: Path) -> str:
@@ -123,10 +141,7 @@ def _broken(path: Path) -> str:
     return ""
 
 
-def _against_claim(path: Path, sha256: str, told: Header, claim: Claim) -> Iterator[str]:
-    if claim.sha256 != sha256:
-        yield f"is about another file: sha256 {claim.sha256[:12]}, this one has {sha256[:12]}"
-        return
+def _against_claim(path: Path, told: Header, claim: Claim) -> Iterator[str]:
     if claim.file_name != path.name:
         yield f"is about {claim.file_name}"
     if claim.package != told.source:

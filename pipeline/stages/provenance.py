@@ -62,10 +62,11 @@ def _attest(
 ) -> tuple[File, File]:
     """The statement and the SBOM of one package, written."""
     from pipeline.attestation import sbom, statement
+    from pipeline.signing import packages
 
     path = context.out_path / rpm.file.path
     statement_path = path.with_name(path.name + statement.SUFFIX)
-    text = statement.make(common, rpm.file, {**versions, "rpm": told.rpm_version})
+    text = statement.make(common, rpm.file, packages.content_digest(path), {**versions, "rpm": told.rpm_version})
     files.write_whole(statement_path, text)
     kept = files.file_record(statement_path, context.out_path)
     sbom_path = path.with_name(path.name + sbom.SUFFIX)

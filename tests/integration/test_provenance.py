@@ -61,6 +61,14 @@ def package(built: Checkout, tmp_path: Path) -> Path:
     return tmp_path / path.name
 
 
+@pytest.fixture
+def signed(released: Checkout) -> Path:
+    """One of our packages as it was published, to be spoilt."""
+    (path,) = (released.mirror / "x86_64").glob("vdsm-4*904.x86_64.rpm")
+    assert verify.examine([path])[0].problems == ()
+    return path
+
+
 def beside(package: Path, suffix: str) -> Path:
     return package.with_name(package.name + suffix)
 
@@ -184,6 +192,14 @@ def _flip(package: Path) -> None:
     package.write_bytes(content)
 
 
+def _flip_header(package: Path) -> None:
+    """A letter of the summary, behind the signatures."""
+    content = package.read_bytes()
+    end = content.index(b"\x8e\xad\xe8\x01", content.index(b"\x8e\xad\xe8\x01") + 4)
+    at = content.index(b"4.16.30", end)
+    package.write_bytes(content[:at] + b"5" + content[at + 1 :])
+
+
 def _text(package: Path) -> None:
     package.write_text("no package")
 
@@ -193,9 +209,15 @@ def _folder(package: Path) -> None:
     package.mkdir()
 
 
+def _other_digest(package: Path) -> None:
+    (subject,) = json.loads(beside(package, ".intoto.json").read_text())["subject"]
+    _replace(".intoto.json", subject["digest"]["sha256"], "0" * 64)(package)
+
+
 def _foreign_statement(package: Path) -> None:
-    _replace(".intoto.json", json.loads(beside(package, ".intoto.json").read_text())["subject"][0]["digest"]["sha256"],
-             "0" * 64)(package)  # fmt: skip
+    (subject,) = json.loads(beside(package, ".intoto.json").read_text())["subject"]
+    _other_digest(package)
+    _replace(".intoto.json", subject["annotations"]["headerPayloadSha256"], "1" * 64)(package)
 
 
 def _whole(suffix: str, content: bytes) -> Edit:
@@ -221,6 +243,7 @@ def _rename(package: Path) -> None:
         (_text, "it is no RPM, or was changed or cut short ("),
         (_folder, "it is no file"),
         (_foreign_statement, "its statement is about another file: sha256 000000000000, this one has"),
+        (_other_digest, "its SBOM says another sha256"),
         (_rename, "its statement is about vdsm-new.rpm"),
         (lambda package: beside(package, ".intoto.json").unlink(), "rpm.intoto.json: it does not exist"),
         (lambda package: beside(package, ".cdx.json").unlink(), "rpm.cdx.json: it does not exist"),
@@ -333,3 +356,50 @@ def test_a_real_release_from_uncommitted_changes_is_refused_before_anything_is_m
     for allowed in (checkout.run("release", *words, "--allow-dirty"), checkout.run("repo", *words)):
         assert allowed.document["error"]["reference"] == "srpm-missing"
     assert checkout.run("release", "--source", "demo").code == 0
+
+
+# ---- what is published: signed copies, with the statements of what was built beside them
+
+
+def published(checkout: Checkout) -> list[Path]:
+    return sorted(path for path in checkout.mirror.rglob("*.rpm") if "snapshots" not in path.parts)
+
+
+def test_verify_takes_a_signed_copy_and_says_so(released: Checkout, tmp_path: Path) -> None:
+    ours = [path for path in published(released) if beside(path, ".intoto.json").exists()]
+    result = released.run("verify", *map(str, ours))
+    assert result.code == 0, result.stderr
+    assert len(ours) == 8
+    assert all(row["signed_copy"] for row in result.document["files"])
+    assert f"{ours[0].name} holds: it is a signed copy of what was built" in result.stderr
+
+    vendor = next(path for path in published(released) if path not in ours)
+    other = next(path for path in ours if path.name.startswith("vdsm-4") and "x86_64" in path.name)
+    for path, by in ((vendor, vendor), (other, vendor), (other, other)):
+        spoilt = tmp_path / path.name
+        for suffix in ("", ".intoto.json", ".cdx.json"):
+            if (source := beside(path if suffix else by, suffix)).exists():
+                shutil.copy(source, tmp_path / f"{path.name}{suffix}")
+        (verdict,) = verify.examine([spoilt])
+        if by is other:
+            assert verdict.problems == ()
+            beside(spoilt, ".cdx.json").unlink()
+            assert "SBOM" in verify.examine([spoilt])[0].problems[0]
+        elif path is vendor:
+            assert verdict.problems == (f"nothing is said of it: {vendor.name}.intoto.json: it does not exist",)
+        else:
+            assert verdict.problems[0].startswith("its statement is about another file: sha256 ")
+
+
+@pytest.mark.parametrize("edit", [_flip, _cut, _append, _flip_header])
+def test_an_edited_signed_copy_is_refused(signed: Path, edit: Edit) -> None:
+    edit(signed)
+    assert verify.examine([signed])[0].problems
+
+
+def test_a_copy_whose_header_and_payload_are_others_is_refused_by_its_statement(signed: Path) -> None:
+    """As if its own digests had been made to fit."""
+    for edit in (_flip, _flip_header):
+        edit(signed)
+        (problem,) = verify.hold(signed, files.sha256_of(signed)).problems[:1]
+        assert problem.startswith(("its statement is about another file: sha256 ", "it is no RPM"))

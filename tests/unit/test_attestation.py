@@ -19,7 +19,7 @@ from pipeline.attestation.header import Header
 from pipeline.checkout import Checkout
 from pipeline.model import AppliedPatch, Evr, File, Image, PatchedTree, RenderedSpec, Reservation, Srpm, Tree
 
-VENDOR, PATCH, TEMPLATE, RPM = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
+VENDOR, PATCH, TEMPLATE, RPM, CONTENT = ("a" * 64, "b" * 64, "c" * 64, "d" * 64, "e" * 64)
 EVR = Evr(version="4.16.30", release="0.el6.label.904")
 VERSIONS = {"git": "2.39.5", "rpm": "4.16.1.2"}
 
@@ -69,16 +69,22 @@ def build() -> statement.Build:
 
 @pytest.fixture
 def document(build) -> dict[str, Any]:
-    return json.loads(statement.make(build, PACKAGE, VERSIONS))
+    return json.loads(statement.make(build, PACKAGE, CONTENT, VERSIONS))
 
 
 @pytest.fixture
 def claim(build) -> statement.Claim:
-    return statement.read(statement.make(build, PACKAGE, VERSIONS))
+    return statement.read(statement.make(build, PACKAGE, CONTENT, VERSIONS))
 
 
 def test_a_statement_is_about_its_file_and_has_all_that_made_it(document):
-    assert document["subject"] == [{"name": PACKAGE.path.name, "digest": {"sha256": RPM}}]
+    assert document["subject"] == [
+        {
+            "name": PACKAGE.path.name,
+            "digest": {"sha256": RPM},
+            "annotations": {"headerPayloadSha256": CONTENT},
+        }
+    ]
     assert document["predicateType"] == "https://slsa.dev/provenance/v1"
     definition = document["predicate"]["buildDefinition"]
     assert definition["externalParameters"] == {"package": "vdsm", "target": "el6", "label": "label", "number": 904}
@@ -124,7 +130,7 @@ def test_the_series_is_told_in_its_order(document):
     ],
 )
 def test_the_checkout_s_state_is_told(build, checkout, told):
-    text = statement.make(replace(build, checkout=checkout), PACKAGE, VERSIONS)
+    text = statement.make(replace(build, checkout=checkout), PACKAGE, CONTENT, VERSIONS)
     pipeline = json.loads(text)["predicate"]["buildDefinition"]["resolvedDependencies"][-1]
     assert pipeline == {"name": "vdsm-packaging-pipeline", **told}
     claim = statement.read(text)
@@ -133,14 +139,15 @@ def test_the_checkout_s_state_is_told(build, checkout, told):
 
 def test_a_host_is_told_by_its_versions(build):
     image = Image(engine="host", reference="Debian 12", digest="RPM version 4.18.0, x86_64")
-    text = statement.make(replace(build, image=image), PACKAGE, VERSIONS)
+    text = statement.make(replace(build, image=image), PACKAGE, CONTENT, VERSIONS)
     told = json.loads(text)["predicate"]["buildDefinition"]["resolvedDependencies"][-2]
     assert told == {"name": "Debian 12", "annotations": {"host": "RPM version 4.18.0, x86_64"}}
 
 
 def test_a_statement_is_read_as_it_was_written(claim, build):
     assert claim == statement.Claim(
-        file_name=PACKAGE.path.name, sha256=RPM, package="vdsm", target="el6", number=904, evr=str(EVR),
+        file_name=PACKAGE.path.name, sha256=RPM, content_sha256=CONTENT, package="vdsm", target="el6",
+        number=904, evr=str(EVR),
         allocated_number=904, source_date_epoch=1448193600, vendor_file_name="vdsm-4.16.30-0.el6.src.rpm",
         vendor_origin="git:https://example.org/vdsm.git@v4.16.30", vendor_sha256=VENDOR,
         patches=(
@@ -250,7 +257,8 @@ def test_an_sbom_takes_every_origin(claim, origin):
 @pytest.mark.parametrize(
     "change",
     [
-        {"sha256": "8" * 64}, {"source_date_epoch": 0}, {"vendor_file_name": "vdsm-4.16.31-0.el6.src.rpm"},
+        {"sha256": "8" * 64}, {"content_sha256": "8" * 64},
+        {"source_date_epoch": 0}, {"vendor_file_name": "vdsm-4.16.31-0.el6.src.rpm"},
         {"vendor_origin": "demo"}, {"vendor_sha256": "8" * 64}, {"patches": ()}, {"file_name": "other.rpm"},
     ],
 )  # fmt: skip
