@@ -44,7 +44,7 @@ def ledger(sight: Sight, wish: Wish) -> Iterator[Finding]:
         signed: SignedSet | None = book.last("sign", SignedSet)
         built: BuildResult | None = book.last("build", BuildResult)
         ours = _newest(rpm.evr for rpm in (signed.ours if signed else ()) if rpm.source == package)
-        if ours and (published is None or release.compare(ours, published) > 0):
+        if not _is_promoted_to(sight) and ours and (published is None or release.compare(ours, published) > 0):
             there = f"{published} is the newest there" if published else "no release of ours is there"
             yield finding("not-published", f"{package}-{ours}", f"it was built and signed here, and {there}")
         made = _newest(evr for evr in (ours, built.srpm.evr if built else None) if evr)
@@ -66,7 +66,7 @@ def remote(sight: Sight, wish: Wish) -> Iterator[Finding]:
         ).read()
         published = _published(sight, package)
         reserved = _newest(each.evr for each in taken.reservations)
-        if reserved and (published is None or release.compare(reserved, published) > 0):
+        if not _is_promoted_to(sight) and reserved and (published is None or release.compare(reserved, published) > 0):
             there = f"{published} is the newest there" if published else "no release of ours is there"
             yield finding("reserved-unpublished", f"{package}-{reserved}", f"its number was given out, and {there}")
         if published and release.number_in(published.release) not in taken.numbers:
@@ -87,6 +87,12 @@ def first(sight: Sight, leader: Sight) -> Iterator[Finding]:
         sight.site.address,
         f"it is at revision {sight.revision}, and {leader.site.address} at {leader.revision}{missing}",
     )
+
+
+def _is_promoted_to(sight: Sight) -> bool:
+    """Whether the channel is filled by `promote`: what is newer waits elsewhere until somebody moves it."""
+    filled = [entry.action for entry in sight.log if entry.action in ("publish", "promote")]
+    return filled[-1:] == ["promote"]
 
 
 def _published(sight: Sight, package: str) -> Evr | None:

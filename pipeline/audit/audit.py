@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from pipeline.audit import against, keys, packages, sight, strays, structure
-from pipeline.audit.findings import Finding, finding, without_consequences
+from pipeline.audit import against, keys, packages, papers, sight, strays, structure
+from pipeline.audit.findings import Finding, finding, with_commands, without_consequences
 from pipeline.audit.sight import Sight, Wish
 from pipeline.audit.site import Site, Web, open_site
 from pipeline.errors import PipelineError, PublishError
-from pipeline.mirrors import layout
+from pipeline.mirrors import layout, web
 from pipeline.mirrors.destination import find_destinations
 from pipeline.settings import Settings
 
@@ -28,6 +28,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("the signature of repomd.xml", structure.signed),
     ("the packages", packages.look),
     ("packages of the demo", packages.demo),
+    ("the statements of the log", papers.logged),
     ("the links", structure.links),
     ("the mirrorlist", structure.mirrorlist),
     ("the publish log", structure.log),
@@ -39,6 +40,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("the ledger", against.ledger),
     ("the releases' remote", against.remote),
 )
+_WEB = ("http://", "https://")
 # What anything that was read may make Python raise; a broken mirror must not end the audit.
 _BROKEN = (PipelineError, OSError, ValueError, RecursionError)
 
@@ -69,7 +71,8 @@ def run(
     errors: list[PublishError] = []
     with tempfile.TemporaryDirectory(prefix="audit-") as name:
         for target_name, names in package_names.items():
-            openers, urls = _places(settings, target_name, Path(name))
+            channel = _channel(settings, target_name)
+            openers, urls = _places(settings, target_name, channel, Path(name))
             wish = Wish(
                 settings=settings,
                 target_name=target_name,
@@ -79,6 +82,7 @@ def run(
                 scratch_dir=Path(name),
                 quick=quick,
                 max_age_days=max_age_days,
+                channel=channel,
             )
             reports.extend(_reports(openers, wish, errors))
     if errors and len(errors) == len(reports):
@@ -97,7 +101,7 @@ def _reports(
         except PublishError as error:
             errors.append(error)
             unreachable = finding("unreachable", address, error.message)
-            yield Report(target=wish.target_name, place=address, found=(unreachable,))
+            yield Report(target=wish.target_name, place=address, found=with_commands((unreachable,), wish.flags, None))
             continue
         behind = tuple(against.first(seen, leader)) if leader else ()
         leader = leader or seen
@@ -140,7 +144,7 @@ def _report(seen: Sight, found: tuple[Finding, ...], wish: Wish) -> Report:
     return Report(
         target=wish.target_name,
         place=seen.site.address,
-        found=found,
+        found=with_commands(found, wish.flags, seen.way_back),
         unseen=tuple(_unseen(seen, wish)),
         revision=seen.revision,
         repomd_sha256=seen.standing.repomd_sha256,
@@ -154,26 +158,53 @@ def _unseen(seen: Sight, wish: Wish) -> Iterator[str]:
     if seen.site.listing is None:
         yield "extra files, leftovers and unfinished snapshots: a web server tells no names"
     if wish.quick:
-        yield "digests and signatures of packages: --quick leaves them out"
+        yield "digests, signatures and statements of packages: --quick leaves them out"
     elif not seen.ring.paths and seen.standing.packages:
         yield "signatures: there is no key to verify them with"
     if wish.expected.unknown:
         yield f"which keys should be there: {wish.expected.unknown}"
     if seen.standing.packages is None:
         yield "packages and extra files: what the metadata names cannot be read"
+    if seen.is_ours and not wish.urls and not seen.standing.books.get(layout.MIRRORLIST):
+        yield "the mirrorlist: no url is configured: hosts read by baseurl"
+
+
+def _channel(settings: Settings, target_name: str) -> str:
+    """The name of the configured mirror whose readers have the url that `--mirror` gives; empty for none."""
+    given = settings.mirror_override.rstrip("/")
+    if not given.startswith(_WEB):
+        return ""
+    names = (given, given.removesuffix(f"/{quote(target_name)}"))
+    return next((name for name, each in settings.mirrors.items() if not {*names}.isdisjoint(each.url)), "")
+
+
+def _web_url(settings: Settings, target_name: str, channel: str) -> str:
+    """Where the target's repository is: below the url that was given, or there where that has the target's name."""
+    given, ending = settings.mirror_override.rstrip("/"), f"/{quote(target_name)}"
+    if not given.endswith(ending):
+        return f"{given}{ending}"
+    if channel:
+        is_root = given in settings.mirrors[channel].url
+    else:
+        is_root = web.size_of(f"{given}{ending}/{layout.REPOMD}") is not None
+    return f"{given}{ending}" if is_root else given
 
 
 def _places(
-    settings: Settings, target_name: str, scratch_dir: Path
+    settings: Settings, target_name: str, channel: str, scratch_dir: Path
 ) -> tuple[list[tuple[str, Callable[[], Site]]], tuple[str, ...] | None]:
     """How to open each place, and the urls that a mirrorlist should name where the configuration tells them."""
     given = settings.mirror_override
     is_configured = not given or given in settings.mirrors
-    if not is_configured and given.startswith(("http://", "https://")):
-        url = f"{given.rstrip('/')}/{quote(target_name)}"
+    if not is_configured and given.startswith(_WEB):
         if settings.offline:
-            raise PublishError("mirror-offline", f"{url} is not on this machine", hint="leave out --offline")
-        return [(url, lambda: Web(url, settings.time_limits.publish))], None
+            raise PublishError("mirror-offline", f"{given} is not on this machine", hint="leave out --offline")
+        url = _web_url(settings, target_name, channel)
+        own_settings = settings.model_copy(update={"mirror_override": channel})
+        own = find_destinations(own_settings, target_name) if channel else ()
+        is_local = any(place.is_local and place.url == url for place in own)
+        opener = partial(Web, url, settings.time_limits.publish, is_local=is_local)
+        return [(url, opener)], tuple(place.url for place in own if place.url) if own else None
     places = find_destinations(settings, target_name)
     urls = tuple(place.url for place in places if place.url) if is_configured else None
     return [(place.address, partial(open_site, place, scratch_dir)) for place in places], urls

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -21,12 +21,15 @@ class Finding:
     mend: str
 
 
-_ROLL_BACK = "let an earlier state stand again: `.venv/bin/nox -s rollback -- --to REVISION` (see `-s snapshots`)"
+# `FLAGS` and `REVISION` become those of the mirror that was looked at.
+_ROLL_BACK = "let an earlier state stand again: `.venv/bin/nox -s rollback -- FLAGS --to REVISION` (see `-s snapshots`)"
 _PUT_BACK = "put the published file back as it was: from another place of the channel, a backup, or out/"
 _ROTATE = "make the next key: `.venv/bin/nox -s key -- --rotate`"
-_PRUNE = "`.venv/bin/nox -s prune -- --remove` removes it when its time has come"
-_PUBLISH = "publish to it: `.venv/bin/nox -s publish`"
-_BRING_UP = "publish or roll back again: that brings all places of the channel to one state"
+_PRUNE = "`.venv/bin/nox -s prune -- FLAGS --remove` removes it when its time has come"
+_PUBLISH = "publish to it: `.venv/bin/nox -s publish -- FLAGS`"
+_ONCE_MORE = "publish once more, which makes a new revision of the same packages: `.venv/bin/nox -s publish -- FLAGS`"
+_BRING_UP = "publish again, which brings all places of the channel to one state: `.venv/bin/nox -s publish -- FLAGS`"
+_PUT_PAPER_BACK = "put the published file back, from another place of the channel, a snapshot's backup, or out/"
 
 # Kind -> how bad it is where nothing else is said, and what mends it.
 KINDS: Mapping[str, tuple[Severity, str]] = {
@@ -35,27 +38,30 @@ KINDS: Mapping[str, tuple[Severity, str]] = {
     "unreadable": ("error", "give whoever serves the mirror the right to read it, or look at the disk"),
     "repomd-missing": ("error", _PUBLISH),
     "repomd-broken": ("error", _ROLL_BACK),
-    "repomd-unsigned": ("error", _PUBLISH),
-    "repomd-signature": ("error", f"do not trust it until you know who changed it, then {_ROLL_BACK}"),
+    "repomd-unsigned": ("error", _ONCE_MORE),
+    "repomd-signature": ("error", f"do not trust it until you know who changed it, then {_ONCE_MORE}"),
     "metadata-missing": ("error", _ROLL_BACK),
     "metadata-changed": ("error", _ROLL_BACK),
     "metadata-broken": ("error", _ROLL_BACK),
-    "keys-missing": ("error", _PUBLISH),
+    "keys-missing": ("error", _ONCE_MORE),
     "key-secret": ("error", "take the file down, revoke the key, and rotate: `.venv/bin/nox -s key -- --rotate`"),
     "key-expired": ("error", _ROTATE),
     "key-expiring": ("warning", _ROTATE),
     "key-unfit": ("error", _ROTATE),
     "key-foreign": ("error", "find out who put it there; if it is yours, name it under [signing] former_keys"),
-    "key-absent": ("error", "publish once more with the configured key, or correct [signing]"),
+    "key-absent": ("error", f"correct [signing], or {_ONCE_MORE}"),
     "package-missing": ("error", _PUT_BACK),
     "package-changed": ("error", _PUT_BACK),
     "package-unsigned": ("error", "find out who put it there, roll back to a state without it, and publish it signed"),
     "package-signature": ("error", "find out who put it there, roll back to a state without it, and publish it signed"),
+    "statement-missing": ("error", _PUT_PAPER_BACK),
+    "statement-changed": ("error", f"find out who changed it, then {_PUT_PAPER_BACK}"),
+    "statement-wrong": ("error", f"do not trust the package until you know why; {_PUT_PAPER_BACK}"),
     "demo-published": ("error", "roll back to a state without it: the demo belongs on no mirror but a directory"),
-    "not-ours": ("error", "publish to it: what lies there is adopted and nothing of it is lost"),
+    "not-ours": ("error", f"{_PUBLISH}: what lies there is adopted and nothing of it is lost"),
     "repodata-link": ("error", _ROLL_BACK),
     "link-wrong": ("error", "publish or roll back again: each makes the links anew; remove what lies in their place"),
-    "mirrorlist": ("error", _ROLL_BACK),
+    "mirrorlist": ("error", _ONCE_MORE),
     "log-missing": ("error", _ROLL_BACK),
     "log-broken": ("error", "put it back from another place of the channel or from an earlier snapshot"),
     "log-tail": ("error", "somebody published by hand, or changed the log: roll back to a revision that it tells of"),
@@ -79,6 +85,12 @@ KINDS: Mapping[str, tuple[Severity, str]] = {
 def finding(kind: str, subject: str, why: str, *, severity: Severity | None = None) -> Finding:
     usual, mend = KINDS[kind]
     return Finding(kind=kind, severity=severity or usual, subject=subject, why=why, mend=mend)
+
+
+def with_commands(found: Iterable[Finding], flags: str, revision: int | None) -> tuple[Finding, ...]:
+    """The findings, whose mends are commands for this mirror; `revision` is one that can stand again."""
+    aim = "REVISION" if revision is None else str(revision)
+    return tuple(replace(each, mend=each.mend.replace("FLAGS", flags).replace("REVISION", aim)) for each in found)
 
 
 # What a kind makes inevitable elsewhere in the same repository: one broken thing is told once.

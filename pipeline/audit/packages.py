@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline import parallel
+from pipeline.audit import papers
 from pipeline.audit.findings import Finding, finding
 from pipeline.audit.sight import Sight, Wish
 from pipeline.audit.site import Hand
@@ -32,9 +33,11 @@ def look(sight: Sight, wish: Wish) -> Iterator[Finding]:
             yield finding("package-changed", rpm.href, f"it has {size} bytes, where the metadata says {rpm.size_bytes}")
         else:
             whole.append(rpm)
+    yield from papers.absent(whole, sight)
     if not wish.quick:
         for batch in _batches(whole):
-            with sight.site.at_hand([rpm.href for rpm in batch], wish.scratch_dir) as hand:
+            names = [*(rpm.href for rpm in batch), *papers.beside(batch, sight)]
+            with sight.site.at_hand(names, wish.scratch_dir) as hand:
                 yield from _contents(batch, hand, sight)
 
 
@@ -59,6 +62,7 @@ def _contents(batch: Sequence[PublishedRpm], hand: Hand, sight: Sight) -> Iterat
             unchanged.append(rpm)
     if sight.ring.paths:
         yield from _signatures(unchanged, hand, sight)
+    yield from papers.wrong(unchanged, hand, sight)
 
 
 def _digest(hand: Hand, href: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,17 @@ class Wish:
     scratch_dir: Path
     quick: bool = False
     max_age_days: float = 0
+    channel: str = ""
+
+    @property
+    def flags(self) -> str:
+        """What names the mirror that is looked at on another command's line; `channel` is what `--mirror` means."""
+        words = ["--target", self.target_name]
+        if self.settings.mirror_override:
+            words += ["--mirror", self.channel or self.settings.mirror_override]
+        if self.settings.out_path != self.settings.root_dir / self.settings.out_dir:
+            words += ["--out", str(self.settings.out_path)]
+        return shlex.join(words)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +69,19 @@ class Sight:
         link = self.site.listing.links.get(layout.REPODATA, "") if self.site.listing else ""
         told = layout.revision_in(link)
         return told if told is not None else self.standing.index.revision if self.standing.index else 0
+
+    @property
+    def way_back(self) -> int | None:
+        """The newest state besides the one that stands whose metadata is whole."""
+        whole = (
+            revision
+            for revision, state in self.snapshots.items()
+            if revision != self.revision
+            and not state.found
+            and state.packages is not None
+            and state.repomd_sha256 != self.standing.repomd_sha256
+        )
+        return max(whole, default=None)
 
     @property
     def is_ours(self) -> bool:

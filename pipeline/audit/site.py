@@ -141,9 +141,13 @@ class Rsync(Site):
 
 
 class Web(Site):
-    """A place that is read over http: no names are told there, and no links are seen."""
+    """A place that is read over http: no names are told there, and no links are seen.
 
-    def __init__(self, url: str, timeout_seconds: float) -> None:
+    `is_local`: it is a directory of this machine that is served at the url.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float, *, is_local: bool = False) -> None:
+        self.is_local = is_local
         self.address = self.url = url
         self._timeout_seconds = timeout_seconds
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline import checkout, files, guard, hidden
 from pipeline.context import TargetContext
@@ -209,7 +209,11 @@ def _entry(move: _Move, new: Sequence[PublishedRpm], staging: Staging, settings:
         repomd_sha256=staging.repomd_sha256,
         detail=f"{move.entry.revision} from {move.source.url or move.source.address}",
         releases=tuple(sorted((rpm.name, str(rpm.evr)) for rpm in new if rpm.arch == "src")),
-        statements=move.entry.statements,
+        statements=tuple(
+            (PurePosixPath(name).name, files.sha256_of(staging.dir / name))
+            for name in (f"{rpm.href}.intoto.json" for rpm in new if rpm.arch == "src")
+            if (staging.dir / name).is_file()
+        ),
         commit=move.entry.commit or checkout.read(settings.root_dir).commit,
         who=snapshot.publisher(),
     )

@@ -7,6 +7,7 @@ the rule that a published package never changes holds for them too. dnf and yum 
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +15,19 @@ from pathlib import Path
 
 from pipeline import checkout, files, guard, release
 from pipeline.context import TargetContext
+from pipeline.errors import PublishError, SigningError
 from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot, withdrawn
-from pipeline.mirrors.destination import find_destination, find_destinations
+from pipeline.mirrors.destination import Destination, find_destination, find_destinations
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.placement import Placed
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, PublishedRpm, Repository, SignedSet
 from pipeline.signing import keyring
+from pipeline.signing import metadata as signature
 
 Sets = tuple[SignedSet, ...]
+# What readers are given beside the metadata, and nothing else names by its digest.
+_BESIDE = ("repomd.xml.asc", layout.KEYS, layout.MIRRORLIST)
 _AS_STAGED = "what this was staged for"
 
 
@@ -49,12 +54,40 @@ def inputs(sets: Sets, *, context: TargetContext) -> dict[str, str]:
     for rpm in (rpm for signed in sets for rpm in signed.ours if mirror.is_demo(rpm)):
         for place in places:
             mirror.refuse_demo(rpm.nevra, place)
-    standing = mirror.stands(places[0], context.log_path)
     return {
         "mirror": ", ".join(place.address for place in places),
         "url": ", ".join(_urls(context)) or "none",
-        "what stands on the mirror": _AS_STAGED if standing in _staged_for(context) else standing[:12] or "nothing",
+        "what stands on the mirror": _standing(places, context),
     }
+
+
+def _standing(places: Sequence[Destination], context: TargetContext) -> str:
+    """What stands, as far as it is a reason to stage anew: signature, keys and mirrorlist must be those staged, too."""
+    standing = mirror.stands(places[0], context.log_path)
+    if standing not in _staged_for(context):
+        return standing[:12] or "nothing"
+    repodata_dir = context.home_dir / "repo" / layout.REPODATA
+    for place in places if standing == files.sha256_of(repodata_dir / "repomd.xml") else ():
+        there = _beside(place, standing, context)
+        for name in there.keys() & set(_BESIDE):
+            staged_path = repodata_dir / name
+            if there[name] != (staged_path.read_bytes() if staged_path.is_file() else b""):
+                return f"{standing[:12]}, with another {name} on {place.address}"
+    return _AS_STAGED
+
+
+def _beside(place: Destination, repomd_sha256: str, context: TargetContext) -> dict[str, bytes]:
+    """What lies beside this `repomd.xml`, empty where it is gone; nothing at all of a place with another state.
+
+    A place that does not answer is told when it is published to.
+    """
+    try:
+        books = place.read(("repomd.xml", *_BESIDE), context.log_path)
+    except PublishError:
+        return {}
+    if hashlib.sha256(books.get("repomd.xml", b"")).hexdigest() != repomd_sha256:
+        return {}
+    return {name: books.get(name, b"") for name in _BESIDE}
 
 
 def run(sets: Sets, *, context: TargetContext) -> Repository:
@@ -127,6 +160,8 @@ def _write(staging: Staging, content: _Content, sets: Sets, context: TargetConte
 def _entry(content: _Content, sets: Sets, staging: Staging, context: TargetContext) -> LogEntry:
     new = {each.rpm for each in content.new}
     sources = {each.published for each in content.new if each.published.arch == "src"}
+    # Only what is sent: beside a package that is there already stays what was said of it first.
+    said = {f"{each.rpm.file.path.name}.intoto.json" for each in content.new if each.published.arch == "src"}
     return LogEntry(
         revision=staging.revision,
         time=snapshot.now(),
@@ -134,10 +169,7 @@ def _entry(content: _Content, sets: Sets, staging: Staging, context: TargetConte
         repomd_sha256=staging.repomd_sha256,
         releases=tuple(sorted((rpm.name, str(rpm.evr)) for rpm in sources)),
         statements=tuple(
-            (file.path.name, file.sha256)
-            for signed in sets
-            for file in signed.sidecars
-            if file.path.name.endswith(".src.rpm.intoto.json")
+            (file.path.name, file.sha256) for signed in sets for file in signed.sidecars if file.path.name in said
         ),
         detail="; ".join(
             sorted({f"the vendor's: {signed.vendor_origin}" for signed in sets if new & {*signed.vendor}})
@@ -154,12 +186,33 @@ def _keys(sets: Sets, context: TargetContext) -> bytes:
 
 
 def _stands_whole(sets: Sets, metadata: Metadata, context: TargetContext) -> bool:
-    """Whether what stands was published by us, with the keys and for the urls that are in use."""
+    """Whether what stands was published by us, signed, with the keys and for the urls that are in use, everywhere."""
     wanted = {
         layout.KEYS: _keys(sets, context),
         layout.MIRRORLIST: layout.mirrorlist(_urls(context), metadata.state.revision),
+        "repomd.xml.asc": metadata.books.get("repomd.xml.asc", b""),
     }
-    return metadata.is_ours and all(metadata.books.get(name) == content for name, content in wanted.items())
+    places = find_destinations(context.settings, context.target_name)
+    told = [metadata.books, *(_beside(place, metadata.state.repomd_sha256, context) for place in places[1:])]
+    return (
+        metadata.is_ours
+        and all(books.get(name, content) == content for books in told[1:] for name, content in wanted.items())
+        and all(metadata.books.get(name) == content for name, content in wanted.items())
+        and _is_signed(metadata, wanted[layout.KEYS], context)
+    )
+
+
+def _is_signed(metadata: Metadata, keys: bytes, context: TargetContext) -> bool:
+    """Whether the signature that stands holds with the keys that hosts are told to trust."""
+    context.scratch_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="keys-") as name:
+        keys_path = Path(name) / layout.KEYS
+        keys_path.write_bytes(keys)
+        try:
+            signature.verify(metadata.repomd, metadata.books["repomd.xml.asc"], [keys_path])
+        except (KeyError, SigningError):
+            return False
+    return True
 
 
 def _urls(context: TargetContext) -> list[str]:

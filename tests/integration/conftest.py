@@ -18,12 +18,13 @@ import pytest
 from pipeline import files
 from pipeline.context import TargetContext
 from pipeline.engines.host import HostEngine
-from pipeline.model import BuildResult, Publication, PublicKey, Repository, SignedSet
+from pipeline.model import BuildResult, File, Publication, PublicKey, Repository, SignedSet
 from pipeline.progress import Progress
 from pipeline.rpmbuild import read_rpm
 from pipeline.settings import read_settings
 from pipeline.signing import home, keyring, packages
 from pipeline.stages import publish, repo
+from tests.integration import papers
 from tests.integration.checkout import checkout, released
 
 __all__ = ["checkout", "released"]  # fixtures
@@ -127,6 +128,7 @@ class Project:
     out_path: Path
     make_packages: PackageMaker
     key: SigningKey
+    has_papers: bool = False
 
     def context(
         self, mirror: str, target: str = "el6", *, ssh_command: str = "", offline: bool = False
@@ -163,7 +165,15 @@ class Project:
         key_path = self.out_path / "keys" / "key.asc"
         files.copy_whole(self.key.public_path, key_path)
         key = PublicKey(fingerprint=self.key.fingerprint, file=files.file_record(key_path, self.out_path))
-        return tuple(SignedSet(ours=build.all_rpms, vendor=(), vendor_origin="", keys=(key,)) for build in builds)
+        return tuple(
+            SignedSet(ours=build.all_rpms, vendor=(), vendor_origin="", keys=(key,), sidecars=self._papers(build))
+            for build in builds
+        )
+
+    def _papers(self, build: BuildResult) -> tuple[File, ...]:
+        if not self.has_papers:
+            return ()
+        return tuple(papers.write(rpm, build, self.out_path, suffix) for rpm in build.all_rpms for suffix in papers.ALL)
 
     def stage(self, context: TargetContext, *builds: BuildResult) -> Repository:
         return repo.run(self.signed(*builds), context=context)

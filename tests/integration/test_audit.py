@@ -74,7 +74,7 @@ def published(
     tmp_path_factory: pytest.TempPathFactory, make_packages: PackageMaker, signing_key: SigningKey
 ) -> tuple[Path, Project]:
     folder = tmp_path_factory.mktemp("channel")
-    project = project_at(folder, make_packages, signing_key)
+    project = replace(project_at(folder, make_packages, signing_key), has_papers=True)
     context = project.context(str(folder / "mirror"))
     for release in ("1.ours.1", "1.ours.2"):
         project.publish(context, project.build(release=release))
@@ -95,12 +95,13 @@ def gpg_home() -> Any:
 
 NEW = "noarch/small-1.0-1.ours.2.noarch.rpm"
 OLD = "noarch/small-1.0-1.ours.1.noarch.rpm"
+SOURCE = "SRPMS/small-1.0-1.ours.2.src.rpm"
 
 
 def test_a_whole_mirror_gives_no_finding(mirror: Mirror) -> None:
     report = mirror.look(max_age=1)
     assert report.found == ()
-    assert report.unseen == ()
+    assert report.unseen == ("the mirrorlist: no url is configured: hosts read by baseurl",)
     assert (report.packages, report.snapshots, report.revision) == (4, 2, mirror.revisions[-1])
     assert mirror.look(quick=True).found == ()
 
@@ -212,6 +213,19 @@ DAMAGES: dict[str, tuple[Callable[[Mirror], Any], str, str]] = {
         lambda m: edit(m.standing / "publish.log", (m.standing / "publish.log").read_bytes().splitlines()[1]),
         "log-broken", "repodata/publish.log"),
     "a rewritten log": (rewritten_log, "log-rewritten", "repodata/publish.log"),
+    "no statement": (lambda m: (m.dir / f"{NEW}.intoto.json").unlink(), "statement-missing", f"{NEW}.intoto.json"),
+    "no SBOM": (lambda m: (m.dir / f"{NEW}.cdx.json").unlink(), "statement-missing", f"{NEW}.cdx.json"),
+    "no statement of a source package": (
+        lambda m: (m.dir / f"{SOURCE}.intoto.json").unlink(), "statement-missing", f"{SOURCE}.intoto.json"),
+    "a changed statement of the log": (
+        lambda m: edit(m.dir / f"{SOURCE}.intoto.json", (m.dir / f"{SOURCE}.intoto.json").read_bytes() + b"\n"),
+        "statement-changed", f"{SOURCE}.intoto.json"),
+    "another statement": (
+        lambda m: edit(m.dir / f"{NEW}.intoto.json", (m.dir / f"{OLD}.intoto.json").read_bytes()),
+        "statement-wrong", NEW),
+    "garbage for a statement": (lambda m: edit(m.dir / f"{NEW}.intoto.json", b"\xff["), "statement-wrong", NEW),
+    "another SBOM": (
+        lambda m: edit(m.dir / f"{NEW}.cdx.json", (m.dir / f"{OLD}.cdx.json").read_bytes()), "statement-wrong", NEW),
 }  # fmt: skip
 
 
@@ -227,7 +241,8 @@ def test_each_damage_is_exactly_one_finding(mirror: Mirror, damage: str) -> None
     assert found.mend
 
 
-@pytest.mark.parametrize("damage", ["a missing package", "a longer package", "no primary", "a half-removed snapshot"])
+@pytest.mark.parametrize("damage", ["a missing package", "a longer package", "no primary", "no SBOM",
+                                    "a half-removed snapshot"])  # fmt: skip
 def test_a_quick_look_misses_only_what_needs_a_full_read(mirror: Mirror, damage: str) -> None:
     work, kind, _ = DAMAGES[damage]
     work(mirror)
@@ -308,6 +323,13 @@ def test_all_damages_at_once_are_all_told(mirror: Mirror) -> None:
     assert {kind for kind, _ in mirror.found()} == wanted
 
 
+def test_a_statement_of_a_state_that_does_not_stand_is_looked_at_too(mirror: Mirror) -> None:
+    mirror.project.publish(mirror.project.context(str(mirror.root)), mirror.project.build(release="1.ours.3"))
+    (mirror.dir / f"{SOURCE}.intoto.json").write_text("{}")
+    assert mirror.found() == [("statement-changed", f"{SOURCE}.intoto.json")]
+    assert mirror.found(quick=True) == []
+
+
 # ---- signatures and keys
 
 
@@ -373,6 +395,7 @@ def test_what_others_published_before_us_is_a_warning_when_unsigned(
     kinds = {kind for kind, _ in mirror.found(str(tmp_path / "hand"))}
     assert kinds == {"not-ours", "repomd-unsigned"}
 
+    project = replace(project, has_papers=True)
     project.publish(project.context(str(tmp_path / "hand")), project.build(release="1.ours.1"))
     report = mirror.look(str(tmp_path / "hand"))
     assert [(each.kind, each.severity, each.subject) for each in report.found] == [
@@ -484,6 +507,41 @@ def test_a_place_that_does_not_answer_is_a_finding_unless_it_is_the_only_one(mir
         mirror.look(away)
 
 
+def test_mends_are_commands_for_the_mirror_that_was_looked_at(mirror: Mirror) -> None:
+    DAMAGES["other filelists"][0](mirror)
+    (found,) = mirror.look().found
+    flags = f"--target el6 --mirror {mirror.root} --out {mirror.project.out_path}"
+    assert f"`.venv/bin/nox -s rollback -- {flags} --to {mirror.revisions[0]}`" in found.mend
+
+
+def test_a_channel_filled_by_promote_waits_for_nothing(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.audit import against
+
+    signed_here(mirror, "1.ours.3")
+    assert mirror.found() == [("not-published", "small-1.0-1.ours.3")]
+    monkeypatch.setattr(against, "_is_promoted_to", lambda sight: True)
+    assert mirror.found() == []
+
+
+def test_the_url_of_a_configured_channel_is_that_channel(mirror: Mirror, nginx: Any) -> None:
+    mirror.project.publish(mirror.project.context(str(mirror.root)), mirror.project.build("other", release="1.demo"))
+    url = nginx(mirror.root)
+    edit(mirror.standing / "mirrorlist", f"{url}/el6/{layout.snapshot(mirror.revisions[-1])}/\n".encode())
+    for given in (url, f"{url}/", f"{url}/el6"):
+        settings = channel(mirror, str(mirror.root), urls=(url,)).model_copy(update={"mirror_override": given})
+        (report,) = audit.run(settings, {"el6": ("small",)}, quick=False, max_age_days=0)
+        assert report.found == ()
+        assert report.place == f"{url}/el6"
+    (mirror.standing / "repomd.xml.asc").unlink()
+    (report,) = audit.run(settings, {"el6": ("small",)}, quick=True, max_age_days=0)
+    assert "publish -- --target el6 --mirror channel " in report.found[0].mend
+
+
+def test_a_url_that_ends_with_the_target_is_understood(mirror: Mirror, nginx: Any) -> None:
+    report = mirror.look(f"{nginx(mirror.root)}/el6")
+    assert (report.found, report.packages) == ((), 4)
+
+
 # ---- by rsync, ssh and http
 
 
@@ -492,7 +550,8 @@ REMOTE = ("", "no repomd.xml", "html for repomd.xml", "another repomd.xml", "no 
           "other filelists", "a missing package", "a package of both states", "a longer package", "a changed package",
           "an extra package", "what rsync left", "an unfinished snapshot", "a half-removed snapshot",
           "a snapshot without its primary", "a snapshot's link", "a folder for repodata", "repodata to itself",
-          "a fixed link elsewhere", "a mirrorlist elsewhere", "no log", "a rewritten log")  # fmt: skip
+          "a fixed link elsewhere", "a mirrorlist elsewhere", "no log", "a rewritten log", "no statement",
+          "a changed statement of the log", "another statement", "another SBOM")  # fmt: skip
 
 
 @pytest.fixture

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Damage, audit, do what the mend says, and the audit is well again: on a released demo, by the commands themselves."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.checkout import Checkout, copy_checkout
+
+URL = "http://127.0.0.1:9/testing"
+WORDS = ("--target", "demo", "--mirror", "testing")
+
+
+@pytest.fixture(scope="module")
+def channel(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout whose demo was released to a channel with a url; each test leaves it well."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
+    with (checkout.root / "pipeline.toml").open("a", encoding="utf-8") as stream:
+        stream.write(f'\n[mirrors.testing]\ndestination = "out/testing"\nurl = "{URL}"\n')
+    result = checkout.run("release", *WORDS)
+    assert result.code == 0, result.stderr
+    return checkout
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "repomd-unsigned": lambda folder: (folder / "repomd.xml.asc").unlink(),
+    "repomd-signature": lambda folder: _flip(folder / "repomd.xml.asc"),
+    "keys-missing": lambda folder: (folder / "keys.asc").unlink(),
+    "mirrorlist": lambda folder: (folder / "mirrorlist").write_text("http://example.org/\n"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_what_the_mend_says_mends_it(channel: Checkout, kind: str) -> None:
+    found = {each["kind"] for each in audit(channel)}
+    assert found <= {"url-differs"}  # no web server runs
+    before = channel.run("publish", *WORDS)
+    assert before.document["mirror"]["changed"] is False
+
+    DAMAGES[kind]((channel.out / "testing/demo/repodata").resolve())
+    (wrong,) = (each for each in audit(channel) if each["kind"] != "url-differs")
+    assert wrong["kind"] == kind
+    (command,) = re.findall(r"`\.venv/bin/nox -s ([^`]*)`", wrong["mend"])
+    session, _, flags = command.partition(" -- ")
+    assert (session, flags) == ("publish", "--target demo --mirror testing")
+    mended = channel.run(session, *shlex.split(flags))
+    assert mended.code == 0, mended.stderr
+    assert mended.document["mirror"]["changed"] is True
+
+    assert {each["kind"] for each in audit(channel)} <= {"url-differs"}
+    again = channel.run(session, *shlex.split(flags))
+    assert again.document["mirror"]["changed"] is False
+
+
+def audit(checkout: Checkout) -> list[dict[str, str]]:
+    (place,) = checkout.run("audit", *WORDS).document["places"]
+    return list(place["findings"])
