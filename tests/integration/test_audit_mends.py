@@ -5,26 +5,36 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from tests.integration.checkout import Checkout, copy_checkout
 
-URL = "http://127.0.0.1:9/testing"
 WORDS = ("--target", "demo", "--mirror", "testing")
 
 
 @pytest.fixture(scope="module")
-def channel(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A checkout whose demo was released to a channel with a url; each test leaves it well."""
     checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
+    folder = checkout.out / "testing"
+    folder.mkdir(parents=True)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
     with (checkout.root / "pipeline.toml").open("a", encoding="utf-8") as stream:
-        stream.write(f'\n[mirrors.testing]\ndestination = "out/testing"\nurl = "{URL}"\n')
+        stream.write(f'\n[mirrors.testing]\ndestination = "out/testing"\nurl = "{url}"\n')
     result = checkout.run("release", *WORDS)
     assert result.code == 0, result.stderr
-    return checkout
+    yield checkout
+    server.shutdown()
+    server.server_close()
 
 
 def _flip(path: Path) -> None:
@@ -43,13 +53,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_what_the_mend_says_mends_it(channel: Checkout, kind: str) -> None:
-    found = {each["kind"] for each in audit(channel)}
-    assert found <= {"url-differs"}  # no web server runs
+    assert audit(channel) == []
     before = channel.run("publish", *WORDS)
     assert before.document["mirror"]["changed"] is False
 
     DAMAGES[kind]((channel.out / "testing/demo/repodata").resolve())
-    (wrong,) = (each for each in audit(channel) if each["kind"] != "url-differs")
+    (wrong,) = audit(channel)
     assert wrong["kind"] == kind
     (command,) = re.findall(r"`\.venv/bin/nox -s ([^`]*)`", wrong["mend"])
     session, _, flags = command.partition(" -- ")
@@ -58,7 +67,7 @@ def test_what_the_mend_says_mends_it(channel: Checkout, kind: str) -> None:
     assert mended.code == 0, mended.stderr
     assert mended.document["mirror"]["changed"] is True
 
-    assert {each["kind"] for each in audit(channel)} <= {"url-differs"}
+    assert audit(channel) == []
     again = channel.run(session, *shlex.split(flags))
     assert again.document["mirror"]["changed"] is False
 
