@@ -114,9 +114,36 @@ def checkout(tmp_path: Path) -> Checkout:
     return copy_checkout(root)
 
 
-@pytest.fixture
-def released(checkout: Checkout) -> Checkout:
-    """A checkout whose demo was released once."""
+@pytest.fixture(scope="session")
+def kept_release(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout whose demo was released once, and a copy of it, kept beside it."""
+    root = tmp_path_factory.mktemp("released") / "checkout"
+    root.mkdir()
+    checkout = copy_checkout(root)
     result = checkout.run("release")
     assert result.code == 0, result.stderr
+    keep(checkout)
     return checkout
+
+
+@pytest.fixture
+def released(kept_release: Checkout) -> Checkout:
+    """A checkout whose demo was released once; at one place for all tests, since the mirror's place is an input."""
+    return renewed(kept_release)
+
+
+def keep(checkout: Checkout) -> None:
+    """Keep the checkout as it is now, for `renewed`."""
+    _copy(checkout.root, checkout.root.with_name("kept"))
+
+
+def renewed(checkout: Checkout) -> Checkout:
+    """The checkout as it was kept, whatever a test made of it."""
+    _copy(checkout.root.with_name("kept"), checkout.root)
+    return checkout
+
+
+def _copy(source: Path, path: Path) -> None:
+    # With all times: the ledger notices files that were touched.
+    subprocess.run(["rm", "-rf", str(path)], check=True)
+    subprocess.run(["cp", "-a", str(source), str(path)], check=True)

@@ -25,9 +25,9 @@ from pipeline.settings import read_settings
 from pipeline.signing import home, keyring, packages
 from pipeline.stages import publish, repo
 from tests.integration import papers
-from tests.integration.checkout import checkout, released
+from tests.integration.checkout import checkout, kept_release, released
 
-__all__ = ["checkout", "released"]  # fixtures
+__all__ = ["checkout", "kept_release", "released"]  # fixtures
 
 ROOT_DIR = Path(__file__).parents[2]
 

@@ -329,9 +329,7 @@ def test_a_commit_and_its_changes_are_told_and_a_later_commit_is_not(checkout: C
     assert checkout.run("provenance").stages["provenance"] == "cached"
 
 
-def test_a_real_release_from_uncommitted_changes_is_refused_before_anything_is_made(
-    checkout: Checkout, tmp_path: Path
-) -> None:
+def test_a_real_release_from_uncommitted_changes_is_refused_before_anything_is_made(checkout: Checkout) -> None:
     commit(checkout.root)
     (checkout.root / "patches/vdsm/notes").write_text("")
     words = (
@@ -341,8 +339,6 @@ def test_a_real_release_from_uncommitted_changes_is_refused_before_anything_is_m
         "host",
         "--source",
         "srpm:none.src.rpm",
-        "--mirror",
-        str(tmp_path / "mirror"),
     )
 
     for command in ("release", "publish"):
