@@ -78,8 +78,9 @@ def read(settings: Settings, place: Destination, snapshot: Snapshot, *, log_path
     folder = Path(place.address) / home
     if not place.is_local:
         folder = settings.out_path / ".work" / f"{mirror.cache_dir(settings, place).name}-{snapshot.entry.revision}"
-        keys = f"{home}/{layout.REPODATA}/{layout.KEYS}"
-        beside = [] if place.missing([keys], log_path) else [keys]  # what others published has none
+        signature = f"{home}/{layout.SIGNATURE}"
+        (folder / layout.SIGNATURE).unlink(missing_ok=True)
+        beside = [] if place.missing([signature], log_path) else [signature]  # what others published may have none
         place.fetch([f"{home}/{layout.REPOMD}", *beside], folder / layout.REPODATA, log_path)
     found = mirror.read_folder(folder, f"{place.address}/{home}", lambda hrefs: None if place.is_local else place.fetch(
         [f"{home}/{href}" for href in hrefs], folder / layout.REPODATA, log_path))  # fmt: skip

@@ -94,9 +94,9 @@ def read_folder(folder: Path, place: str, fetch: Callable[[Sequence[str]], None]
     repomd = (folder / layout.REPOMD).read_bytes()
     index = repodata.read_index(repomd, place)
     fetch([file.href for file in index.files])
-    keys_path = folder / layout.REPODATA / layout.KEYS
-    keys = {layout.KEYS: keys_path.read_bytes()} if keys_path.is_file() else {}
-    return _metadata({_REPOMD: repomd, **keys}, index, index.files, folder, place)
+    signature_path = folder / layout.SIGNATURE
+    signature = {_SIGNATURE: signature_path.read_bytes()} if signature_path.is_file() else {}
+    return _metadata({_REPOMD: repomd, **signature}, index, index.files, folder, place)
 
 
 def _read(

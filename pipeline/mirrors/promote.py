@@ -16,7 +16,7 @@ from pipeline.context import TargetContext
 from pipeline.engines.choice import choose_engine
 from pipeline.errors import PublishError, UsageError
 from pipeline.images import image_reference
-from pipeline.mirrors import catchup, history, layout, lease, mirror, placement, snapshot
+from pipeline.mirrors import catchup, history, lease, mirror, placement, snapshot, trust
 from pipeline.mirrors.destination import Destination, find_destinations
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.snapshot import Staging
@@ -31,12 +31,12 @@ _BESIDE = (".intoto.json", ".cdx.json")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Move:
-    """What comes: the packages of a snapshot, where they lie, and the keys that hosts of that channel trust."""
+    """What comes: the packages of a snapshot, and where they lie; and the keys to verify with, those configured."""
 
     source: Destination
     entry: LogEntry
     packages: tuple[PublishedRpm, ...]
-    keys: bytes
+    keys: dict[str, bytes]
 
 
 def run(
@@ -61,7 +61,7 @@ def run(
     source = find_destinations(settings.model_copy(update={"mirror_override": source_name}), target_name)[0]
     if source.address == places[0].address:
         raise UsageError("promote-itself", f"'{source_name}' is the channel itself", hint="give --from and --to")
-    move = _read_move(settings, source, revision, log_path)
+    move = _read_move(settings, target_name, source, revision, log_path)
     for rpm in filter(mirror.is_demo, move.packages):
         for place in places:
             mirror.refuse_demo(rpm.nevra, place)
@@ -76,7 +76,11 @@ def run(
         return _publish(move, places, settings, target_name, progress, log_path)
 
 
-def _read_move(settings: Settings, source: Destination, revision: int | None, log_path: Path) -> _Move:
+def _read_move(
+    settings: Settings, target_name: str, source: Destination, revision: int | None, log_path: Path
+) -> _Move:
+    """Raises: PublishError, SigningError; for what we did not sign, too."""
+    keys = bundle.configured(settings, target_name)
     metadata = mirror.read_metadata(settings, source, log_path=log_path)
     mirror.refuse_changed(metadata, source, log_path=log_path)
     if not metadata.is_ours:
@@ -89,8 +93,9 @@ def _read_move(settings: Settings, source: Destination, revision: int | None, lo
     standing = next((each.entry.revision for each in known if each.stands), metadata.state.revision)
     chosen = history.choose(known, standing if revision is None else revision, source)
     former = history.read(settings, source, chosen, log_path=log_path)
+    trust.refuse_foreign(former, keys)
     history.refuse_missing(former, source, log_path=log_path)
-    return _Move(source=source, entry=chosen.entry, packages=former.state.packages, keys=metadata.books[layout.KEYS])
+    return _Move(source=source, entry=chosen.entry, packages=former.state.packages, keys=keys)
 
 
 def _plan(
@@ -99,6 +104,8 @@ def _plan(
     """What the channel has, and the packages that come to it. Raises: PublishError, ReleaseError."""
     metadata = mirror.read_metadata(settings, place, log_path=log_path)
     mirror.refuse_changed(metadata, place, log_path=log_path)
+    if metadata.is_ours:
+        trust.refuse_foreign(metadata, move.keys)
     new = _new(move, metadata.state.packages, place)
     guard.refuse_older(new, metadata.state.packages)
     placement.refuse_shared_places((*metadata.state.packages, *new))
@@ -137,15 +144,14 @@ def _describe(
     places: Sequence[Destination],
     context: TargetContext,
 ) -> None:
-    """The metadata, and all that belongs to the snapshot; its keys are those of both channels."""
+    """The metadata, and all that belongs to the snapshot; its keys are those that are configured."""
     everything = (*staging.before.state.packages, *new)
     with keyring.opened(context.settings, context.progress, target_name=context.target_name) as key:
         staging.describe([rpm.href for rpm in new], everything, key)
-        keys = [key.public_key.encode(), staging.before.books.get(layout.KEYS, b""), move.keys]
     staging.finish(
         _entry(move, new, staging, context.settings),
         hrefs=[rpm.href for rpm in everything],
-        keys=bundle.joined(keys),
+        keys=bundle.joined(move.keys),
         urls=[place.url for place in places if place.url],
         grace_seconds=context.settings.retention.grace_hours * 3600,
     )
@@ -180,7 +186,7 @@ def _new(move: _Move, there: Sequence[PublishedRpm], place: Destination) -> tupl
 
 
 def _stage(move: _Move, new: Sequence[PublishedRpm], staging: Staging, log_path: Path) -> tuple[str, ...]:
-    """Fetch the packages, see that they are what was published, and by whom; the names of all that is staged."""
+    """Fetch the packages, see that they are ours and fit for the target; the names of all that is staged."""
     beside = [f"{rpm.href}{ending}" for rpm in new for ending in _BESIDE]
     missing = set(move.source.missing(beside, log_path))
     names = [*(rpm.href for rpm in new), *(name for name in beside if name not in missing)]
@@ -194,10 +200,9 @@ def _stage(move: _Move, new: Sequence[PublishedRpm], staging: Staging, log_path:
                 f"{rpm.href} on the mirror {move.source.address} is not what its metadata says",
                 hint="put the published file back as it was: hosts cannot install it either",
             )
-    keys_path = staging.dir / layout.KEYS
-    keys_path.write_bytes(move.keys)
-    packages.verify([staging.dir / rpm.href for rpm in new], [keys_path])
-    keys_path.unlink()
+    paths = [staging.dir / rpm.href for rpm in new]
+    with bundle.as_files(move.keys) as key_paths:
+        packages.verify(paths, key_paths, log_path=log_path)
     return tuple(names)
 
 

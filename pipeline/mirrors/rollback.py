@@ -9,14 +9,14 @@ from pathlib import Path
 
 from pipeline import checkout
 from pipeline.errors import PublishError
-from pipeline.mirrors import catchup, history, layout, lease, mirror, snapshot, withdrawn
+from pipeline.mirrors import catchup, history, lease, mirror, snapshot, trust, withdrawn
 from pipeline.mirrors.destination import Destination, find_destinations
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, Publication
 from pipeline.progress import Progress
 from pipeline.settings import Settings
-from pipeline.signing import bundle, choice, keyring
+from pipeline.signing import bundle, keyring
 
 
 def run(
@@ -31,11 +31,10 @@ def run(
     """
     places = find_destinations(settings, target_name)
     if dry_run:
-        choice.of(settings, target_name)
-        metadata, former = _read(settings, places[0], revision, progress, log_path)
+        metadata, former = _read(settings, target_name, places[0], revision, progress, log_path)
         return catchup.publication(places, snapshot.next_revision(metadata.state), "", changed=True)
     with lease.held(places[0], snapshot.publisher(), progress, log_path=log_path):
-        metadata, former = _read(settings, places[0], revision, progress, log_path)
+        metadata, former = _read(settings, target_name, places[0], revision, progress, log_path)
         scratch_dir = settings.out_path / ".work"
         scratch_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="rollback-") as scratch:
@@ -47,9 +46,13 @@ def run(
 
 
 def _read(
-    settings: Settings, place: Destination, revision: int, progress: Progress, log_path: Path
+    settings: Settings, target_name: str, place: Destination, revision: int, progress: Progress, log_path: Path
 ) -> tuple[Metadata, Metadata]:
-    """What stands and what shall stand again, and the difference told. Raises: PublishError."""
+    """What stands and what shall stand again, and the difference told. Raises: PublishError, SigningError.
+
+    What stands need not be signed by us: this is the way out of it. What others published before us never was.
+    """
+    keys = bundle.configured(settings, target_name)
     metadata = mirror.read_metadata(settings, place, log_path=log_path)
     chosen = history.choose(history.snapshots(metadata.state, place, log_path=log_path), revision, place)
     if chosen.stands:
@@ -57,6 +60,8 @@ def _read(
             "stands-already", f"the revision {revision} is what stands on {place.address}", hint="nothing to do"
         )
     former = history.read(settings, place, chosen, log_path=log_path)
+    if chosen.entry.action != "adopt":
+        trust.refuse_foreign(former, keys)
     history.refuse_missing(former, place, log_path=log_path)
     now, then = (tuple(rpm.nevra for rpm in each.state.packages) for each in (metadata, former))
     there = frozenset(now), frozenset(then)
@@ -76,14 +81,13 @@ def _stage(
     target_name: str,
     progress: Progress,
 ) -> None:
-    """Fill the snapshot. Its keys: the one that signs, those that stand, and those of then, which its packages bear."""
+    """Fill the snapshot. Its keys are those that are configured; that of then is among them, or it was refused."""
     with keyring.opened(settings, progress, target_name=target_name) as key:
         staging.describe_again(former, key)
-        keys = [key.public_key.encode(), staging.before.books.get(layout.KEYS, b""), former.books.get(layout.KEYS, b"")]
     staging.finish(
         _entry(staging, revision, settings),
         hrefs=[rpm.href for rpm in former.state.packages],
-        keys=bundle.joined(keys),
+        keys=bundle.joined(bundle.configured(settings, target_name)),
         urls=[place.url for place in places if place.url],
         grace_seconds=settings.retention.grace_hours * 3600,
     )

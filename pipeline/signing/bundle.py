@@ -1,38 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Several armored public keys in one file, as hosts get them beside a repository."""
+"""The public keys that are configured here: hosts are given these and no others, and no others are believed.
+
+A repository has keys beside it too, and whoever can write to the mirror can put one there.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
-from pipeline.errors import SigningError
-from pipeline.signing import home, listing
-
-_BLOCK = re.compile(
-    rb"-----BEGIN PGP PUBLIC KEY BLOCK-----.*?-----END PGP PUBLIC KEY BLOCK-----[ \t]*\r?\n?", re.DOTALL
-)
+from pipeline.settings import Settings
+from pipeline.signing import choice, home, keys
 
 
-def joined(contents: Iterable[bytes]) -> bytes:
-    """The keys of all these files, each once, in their order; of a key that is there twice, what came first.
+def configured(settings: Settings, target_name: str) -> dict[str, bytes]:
+    """Fingerprint -> armored key: the one that signs for the target, then the `former_keys`. Raises: SigningError."""
+    chosen = choice.of(settings, target_name)
+    found = {}
+    if chosen.listed:  # one for trying may still have to be made
+        found[chosen.fingerprint] = keys.exported(chosen).encode()
+    for path, listed in choice.former(settings):
+        found.setdefault(listed.fingerprint, path.read_bytes())
+    return found
 
-    Raises: SigningError.
-    """
-    blocks = dict.fromkeys(block.strip() + b"\n" for content in contents for block in _BLOCK.findall(content))
-    if len(blocks) < 2:
-        return b"".join(blocks)
-    kept: dict[tuple[str, ...], bytes] = {}
+
+def joined(armored: Mapping[str, bytes]) -> bytes:
+    """Armored keys in one file, as hosts get them beside a repository."""
+    return b"".join(content.strip() + b"\n" for content in armored.values())
+
+
+@contextmanager
+def as_files(armored: Mapping[str, bytes]) -> Iterator[list[Path]]:
+    """The keys as files, for programs that read such, while the block lasts."""
     with home.private() as folder:
-        for block in blocks:
-            path = folder / "keys.asc"
-            path.write_bytes(block)
-            fingerprints = tuple(key.fingerprint for key in listing.of_file(path))
-            if not fingerprints:
-                raise SigningError(
-                    "key-unreadable",
-                    "keys.asc of the repository has a block that gpg finds no key in",
-                    hint="put the file back from an earlier snapshot",
-                )
-            kept.setdefault(fingerprints, block)
-    return b"".join(kept.values())
+        paths = {folder / f"{fingerprint}.asc": content for fingerprint, content in armored.items()}
+        for path, content in paths.items():
+            path.write_bytes(content)
+        yield list(paths)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import files
@@ -32,14 +33,7 @@ def sign(path: Path, key: Key) -> Path:
 
 def verify(content: bytes, signature: bytes, public_key_paths: Sequence[Path]) -> str:
     """The fingerprint of the key that signed this content, one of these keys. Raises: SigningError."""
-    with home.private() as folder:
-        home_dir = folder / "gnupg"
-        home_dir.mkdir(mode=0o700)
-        for path in public_key_paths:
-            gpg.import_keys(home_dir, path.read_bytes())
-        signature_path = folder / "signature"
-        signature_path.write_bytes(signature)
-        seen = gpg.check(home_dir, signature_path, content)
+    seen = _seen(content, signature, public_key_paths)
     problem = _problem(seen, public_key_paths)
     if problem:
         raise SigningError(
@@ -48,6 +42,28 @@ def verify(content: bytes, signature: bytes, public_key_paths: Sequence[Path]) -
             hint="do not trust what it is about: take it from where it was published, with its signature and the key",
         )
     return seen.fingerprint
+
+
+def fault(content: bytes, signature: bytes | None, public_key_paths: Sequence[Path]) -> str:
+    """Why a signature that was made some time ago is by none of these keys; empty where it is by one.
+
+    The key may have expired since: what it signed stays ours, and can be published anew by the next key alone.
+    """
+    if signature is None:
+        return "it has no signature"
+    seen = _seen(content, signature, public_key_paths)
+    return _problem(replace(seen, status="GOODSIG") if seen.status == "EXPKEYSIG" else seen, public_key_paths)
+
+
+def _seen(content: bytes, signature: bytes, public_key_paths: Sequence[Path]) -> gpg.Seen:
+    with home.private() as folder:
+        home_dir = folder / "gnupg"
+        home_dir.mkdir(mode=0o700)
+        for path in public_key_paths:
+            gpg.import_keys(home_dir, path.read_bytes())
+        signature_path = folder / "signature"
+        signature_path.write_bytes(signature)
+        return gpg.check(home_dir, signature_path, content)
 
 
 def _problem(seen: gpg.Seen, public_key_paths: Sequence[Path]) -> str:

@@ -16,13 +16,13 @@ from pathlib import Path
 from pipeline import checkout, files, guard, release
 from pipeline.context import TargetContext
 from pipeline.errors import PublishError, SigningError
-from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot, withdrawn
+from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot, trust, withdrawn
 from pipeline.mirrors.destination import Destination, find_destination, find_destinations
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.placement import Placed
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, PublishedRpm, Repository, SignedSet
-from pipeline.signing import keyring
+from pipeline.signing import bundle, keyring
 from pipeline.signing import metadata as signature
 
 Sets = tuple[SignedSet, ...]
@@ -95,6 +95,8 @@ def run(sets: Sets, *, context: TargetContext) -> Repository:
     place = find_destination(context.settings, context.target_name)
     metadata = mirror.read_metadata(context.settings, place, log_path=context.log_path)
     mirror.refuse_changed(metadata, place, log_path=context.log_path)
+    if metadata.is_ours and not _is_staged(metadata, context):
+        trust.refuse_foreign(metadata, _keys(sets, context))
     content = _plan(sets, metadata, context)
     context.scratch_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="repo-") as scratch:
@@ -151,7 +153,7 @@ def _write(staging: Staging, content: _Content, sets: Sets, context: TargetConte
     staging.finish(
         _entry(content, sets, staging, context),
         hrefs=[rpm.href for rpm in content.everything],
-        keys=_keys(sets, context),
+        keys=bundle.joined(_keys(sets, context)),
         urls=_urls(context),
         grace_seconds=context.settings.retention.grace_hours * 3600,
     )
@@ -179,16 +181,15 @@ def _entry(content: _Content, sets: Sets, staging: Staging, context: TargetConte
     )
 
 
-def _keys(sets: Sets, context: TargetContext) -> bytes:
-    """All public keys that hosts shall trust, the one that signed first, each once."""
-    keys = {key.fingerprint: (context.out_path / key.file.path).read_bytes() for signed in sets for key in signed.keys}
-    return b"".join(keys.values())
+def _keys(sets: Sets, context: TargetContext) -> dict[str, bytes]:
+    """All public keys that are configured, the one that signed first, each once."""
+    return {key.fingerprint: (context.out_path / key.file.path).read_bytes() for signed in sets for key in signed.keys}
 
 
 def _stands_whole(sets: Sets, metadata: Metadata, context: TargetContext) -> bool:
     """Whether what stands was published by us, signed, with the keys and for the urls that are in use, everywhere."""
     wanted = {
-        layout.KEYS: _keys(sets, context),
+        layout.KEYS: bundle.joined(_keys(sets, context)),
         layout.MIRRORLIST: layout.mirrorlist(_urls(context), metadata.state.revision),
         "repomd.xml.asc": metadata.books.get("repomd.xml.asc", b""),
     }
@@ -200,6 +201,12 @@ def _stands_whole(sets: Sets, metadata: Metadata, context: TargetContext) -> boo
         and all(metadata.books.get(name) == content for name, content in wanted.items())
         and _is_signed(metadata, wanted[layout.KEYS], context)
     )
+
+
+def _is_staged(metadata: Metadata, context: TargetContext) -> bool:
+    """Whether what stands is, by its digest, what was staged here: then its signature alone is made anew."""
+    path = context.home_dir / "repo" / layout.REPOMD
+    return path.is_file() and files.sha256_of(path) == metadata.state.repomd_sha256
 
 
 def _is_signed(metadata: Metadata, keys: bytes, context: TargetContext) -> bool:

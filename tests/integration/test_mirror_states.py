@@ -151,6 +151,29 @@ def primary(repository_dir: Path) -> bytes:
                 if path.name.encode() in repomd)  # fmt: skip
 
 
+NOT_SIGNED = "is not signed by a key that is configured here: the key [0-9a-f]+ signed"
+
+
+def spoil(channel: Channel, revision: int) -> None:
+    """Change `repomd.xml` as somebody would who can write there and has no key: the log says the new digest."""
+    path = channel.served_dir / layout.snapshot(revision) / layout.REPOMD
+    former = digest(path)
+    path.write_bytes(path.read_bytes() + b"<!-- Mallory -->\n")
+    log_path = path.with_name(layout.LOG)
+    log_path.write_text(log_path.read_text().replace(former, digest(path)))
+
+
+def keys_of(channel: Channel, revision: int) -> Path:
+    return channel.served_dir / layout.link_to(revision) / layout.KEYS
+
+
+def public_half(channel: Channel, secret_path: Path) -> str:
+    signing = channel.settings.signing.model_copy(update={"key_file": str(secret_path)})
+    with keyring.opened(channel.settings.model_copy(update={"signing": signing}), Progress(quiet=True),
+                        target_name=_TARGET) as key:  # fmt: skip
+        return key.public_key
+
+
 class TestSnapshots:
     def test_they_tell_what_came_and_which_stands(self, stable: Channel) -> None:
         first, second = stable.publish(FIRST), stable.publish(SECOND)
@@ -225,9 +248,15 @@ class TestRollback:
         assert foreseen.changed
         assert foreseen.revision > second.revision
 
-    def test_with_another_key_hosts_are_given_both(self, stable: Channel, other_key: Path) -> None:
+    def test_over_a_change_of_keys_the_former_must_be_configured_and_hosts_are_given_both(
+        self, stable: Channel, other_key: Path
+    ) -> None:
         first, _ = stable.publish(FIRST), stable.publish(SECOND)
         signing = stable.settings.signing.model_copy(update={"key_file": str(other_key)})
+        with pytest.raises(PublishError, match=NOT_SIGNED) as raised:
+            stable.roll_back(first.revision, stable.settings.model_copy(update={"signing": signing}))
+        assert "[signing] former_keys" in raised.value.hint
+        signing = signing.model_copy(update={"former_keys": (str(stable.project.key.public_path),)})
         stable.roll_back(first.revision, stable.settings.model_copy(update={"signing": signing}))
         keys = (stable.served_dir / layout.KEYS).read_text()
         assert keys.count("BEGIN PGP PUBLIC KEY BLOCK") == 2
@@ -243,6 +272,17 @@ class TestRollback:
                     first.revision, stable.settings.model_copy(update={"signing": signing}), dry_run=dry_run
                 )
         assert mirror.read_state(stable.settings, _TARGET).revision == standing
+
+    def test_it_leads_out_of_what_somebody_changed(self, stable: Channel) -> None:
+        first, second = stable.publish(FIRST), stable.publish(SECOND)
+        spoil(stable, second.revision)
+        with pytest.raises(PublishError, match=NOT_SIGNED):
+            stable.publish(THIRD)
+        stable.roll_back(first.revision)
+        assert read_as_client(stable.served_dir) == []
+        assert (stable.served_dir / layout.KEYS).read_text().count("BEGIN PGP") == 1
+        with pytest.raises(PublishError, match=NOT_SIGNED):
+            stable.roll_back(second.revision)
 
 
 class TestPromote:
@@ -263,6 +303,26 @@ class TestPromote:
         assert not stable.take(testing).changed
         changed = {path for path in before if stable.stamps().get(path) != before[path]}
         assert changed <= {stable.served_dir, stable.served_dir / lease.LOCK}
+
+    def test_what_is_not_signed_at_the_source_or_there_is_refused(self, channel: MakeChannel, stable: Channel) -> None:
+        testing = channel("testing")
+        stable.publish(FIRST)
+        spoil(testing, testing.publish(SECOND).revision)
+        with pytest.raises(PublishError, match=rf"{testing.served_dir}/snapshots/.*{NOT_SIGNED}"):
+            stable.take(testing)
+        spoil(stable, stable.known()[0].entry.revision)
+        with pytest.raises(PublishError, match=NOT_SIGNED):
+            testing.take(stable)
+
+    def test_a_key_that_somebody_put_beside_the_source_does_not_come(
+        self, channel: MakeChannel, other_key: Path
+    ) -> None:
+        testing, stable = channel("testing"), channel("stable")
+        revision = testing.publish(FIRST).revision
+        with keys_of(testing, revision).open("a") as stream:
+            stream.write(public_half(testing, other_key))
+        stable.take(testing)
+        assert (stable.served_dir / layout.KEYS).read_text().count("BEGIN PGP") == 1
 
     def test_what_a_client_cannot_install_is_refused(self, channel: MakeChannel, monkeypatch) -> None:
         testing, stable = channel("testing"), channel("stable")

@@ -24,6 +24,8 @@ from pipeline.errors import CommandMissing, PublishError
 from pipeline.flow import TARGET_STAGES
 from pipeline.mirrors import catchup, mirror, repodata, retention, rollback, snapshot, upload
 from pipeline.mirrors.destination import Destination, find_destination
+from pipeline.signing import keyring
+from pipeline.signing import metadata as signature
 from pipeline.stages import publish, repo
 from tests.integration.conftest import Project, RsyncShim
 
@@ -193,6 +195,11 @@ def test_a_switch_by_another_during_our_upload_is_seen(
     assert {rpm.name for rpm in mirror.read_state(context.settings, "el6").packages} == {"other", "small"}
 
 
+def sign_again(repomd: Path, context: TargetContext) -> None:
+    with keyring.opened(context.settings, context.progress, target_name=context.target_name) as key:
+        signature.sign(repomd, key)
+
+
 def test_a_repomd_that_somebody_edited_is_not_built_upon(project: Project) -> None:
     context = project.context("local")
     _, first = project.publish(context, project.build("vendor"))
@@ -202,6 +209,7 @@ def test_a_repomd_that_somebody_edited_is_not_built_upon(project: Project) -> No
     text = repomd.read_text()
     revision = text.partition("<revision>")[2].partition("<")[0]
     repomd.write_text(text.replace(f"<revision>{revision}<", f"<revision>{repository.revision + 1000}<"))
+    sign_again(repomd, context)
 
     with pytest.raises(PublishError, match="its repomd.xml is another one"):
         publish.run(repository, context=context)
@@ -433,6 +441,7 @@ def test_a_mirror_without_filelists_is_told(project: Project) -> None:
     subprocess.run(["createrepo_c", "-q", "--general-compress-type=gz", mirror_dir], check=True)
     repomd = mirror_dir / "repodata" / "repomd.xml"
     repomd.write_text(repomd.read_text().replace('type="filelists"', 'type="lists"'))
+    sign_again(repomd, context)
     with pytest.raises(PublishError, match="names no filelists"):
         project.stage(context, project.build())
 

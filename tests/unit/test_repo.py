@@ -41,6 +41,7 @@ def refused(make_context, settings, monkeypatch):
 
     def run(state: MirrorState) -> Exception:
         monkeypatch.setattr("pipeline.stages.repo.mirror.read_metadata", lambda *_, **__: Metadata(state=state))
+        monkeypatch.setattr("pipeline.stages.repo.trust.refuse_foreign", lambda *_: None)
         staged_path = settings.out_path / "demo" / "vdsm" / "repo" / "staged"
         staged_path.parent.mkdir(parents=True)
         staged_path.write_text("")
