@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Something that must not enter a repository, and what is told of many. Pure."""
+"""Something that must not enter a repository, and what is told of many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.errors import GateError
 
@@ -29,3 +30,15 @@ def refusal(problems: Sequence[Problem]) -> GateError:
 def told(problems: Sequence[Problem]) -> str:
     """All of them, a line each, with what mends them."""
     return "".join(f"refused: {each.message}\n    {each.mend}\n" for each in problems)
+
+
+def refuse(problems: Sequence[Problem], log_path: Path) -> None:
+    """Raises: GateError for the first, after all are in the log."""
+    if not problems:
+        return
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("a", encoding="utf-8") as log:
+        log.write(told(problems))
+    error = refusal(problems)
+    error.log_path = log_path
+    raise error

@@ -15,6 +15,7 @@ from pipeline import checkout, files, guard, hidden
 from pipeline.context import TargetContext
 from pipeline.engines.choice import choose_engine
 from pipeline.errors import PublishError, UsageError
+from pipeline.gate import single
 from pipeline.images import image_reference
 from pipeline.mirrors import catchup, history, lease, mirror, placement, snapshot, trust
 from pipeline.mirrors.destination import Destination, find_destinations
@@ -54,7 +55,7 @@ def run(
     Without a revision it is the one that stands there. A client tries it before anybody sees it. A dry run tells what
     would come, and touches nothing.
 
-    Raises: PublishError, ReleaseError, LockedError, SigningError, VerifyError.
+    Raises: PublishError, ReleaseError, LockedError, SigningError, GateError, VerifyError.
     """
     refuse_unknown_mirror(source_name, settings.mirrors)
     places = find_destinations(settings, target_name)
@@ -203,6 +204,7 @@ def _stage(move: _Move, new: Sequence[PublishedRpm], staging: Staging, log_path:
     paths = [staging.dir / rpm.href for rpm in new]
     with bundle.as_files(move.keys) as key_paths:
         packages.verify(paths, key_paths, log_path=log_path)
+    single.check(paths, log_path=log_path)
     return tuple(names)
 
 

@@ -8,12 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import rpmheaders
 from pipeline.context import JobContext
-from pipeline.errors import BuildError
-from pipeline.gate import closure, completeness, conflicts, digests, readable, requirements
-from pipeline.gate.problem import Problem, refusal, told
-from pipeline.model import BuildResult, GateReport, Rpm, SignedSet
+from pipeline.gate import closure, completeness, conflicts, readable, requirements, single
+from pipeline.gate.problem import Problem, refuse
+from pipeline.model import BuildResult, GateReport, SignedSet
 from pipeline.rpmheaders import Header
 from pipeline.sources import places
 from pipeline.sources.places import Place
@@ -51,14 +49,13 @@ def run(signed: SignedSet, build: BuildResult, *, context: JobContext) -> GateRe
     if context.settings.offline:
         for place in hosts.values():
             places.refuse_network(place)
-    broken = digests.broken(paths, log_path=context.log_path)
-    _refuse([*broken.values()], context)
-    sets = _Sets(ours=_read(signed.ours, context), vendor=_read(signed.vendor, context))
+    headers = single.headers(paths, log_path=context.log_path)
+    sets = _Sets(ours=headers[: len(signed.ours)], vendor=headers[len(signed.ours) :])
     found = [*(problem for header in sets.all for problem in readable.problems(header)), *_of_sets(sets, build)]
     external = requirements.external(sets.ours), requirements.external(sets.vendor)
     if hosts:
         found.extend(_unresolved(signed, hosts, context))
-    _refuse(found, context)
+    refuse(found, context.log_path)
     more = completeness.more_than_vendor(sets.ours, sets.vendor)
     if more:
         context.progress.note(f"beside the vendor's packages there is {completeness.listed(more)}")
@@ -113,28 +110,8 @@ def _places(context: JobContext) -> dict[str, Place]:
     return {"vendor": places.place(target.vendor_packages, root_dir, key=f"{key}.vendor_packages"), **hosts}
 
 
-def _read(rpms: Sequence[Rpm], context: JobContext) -> tuple[Header, ...]:
-    """Raises: GateError for one without a header that can be read."""
-    try:
-        return tuple(rpmheaders.read_header(context.out_path / rpm.file.path) for rpm in rpms)
-    except BuildError as error:
-        raise refusal([Problem(reference=error.reference, message=error.message, mend=error.hint)]) from None
-
-
 def _told_besides(more: Sequence[str], hosts: dict[str, Place]) -> Iterator[str]:
     if hosts:
         yield f"requirements met by {', '.join(place.shown for place in hosts.values())}"
     if more:
         yield f"more than the vendor has: {', '.join(more)}"
-
-
-def _refuse(problems: Sequence[Problem], context: JobContext) -> None:
-    """Raises: GateError for the first, after all are in the log."""
-    if not problems:
-        return
-    context.log_path.parent.mkdir(parents=True, exist_ok=True)
-    with context.log_path.open("a", encoding="utf-8") as log:
-        log.write(told(problems))
-    error = refusal(problems)
-    error.log_path = context.log_path
-    raise error

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import (
+    GateError,
     LockedError,
     PublishError,
     ReleaseError,
@@ -27,6 +28,7 @@ from pipeline.progress import Progress
 from pipeline.settings import RetentionSettings, Settings, read_settings
 from pipeline.signing import gpg, keyring
 from tests.integration.conftest import ROOT_DIR, Project, RsyncDaemon, RsyncShim
+from tests.integration.packages import make
 from tests.integration.test_publish_local import listed_by_dnf, read_as_client
 
 FIRST, SECOND, THIRD = ("1.el6.ours.1", "1.el6.ours.2", "1.el6.ours.3")
@@ -323,6 +325,26 @@ class TestPromote:
             stream.write(public_half(testing, other_key))
         stable.take(testing)
         assert (stable.served_dir / layout.KEYS).read_text().count("BEGIN PGP") == 1
+
+    @pytest.mark.parametrize(
+        ("wishes", "macros", "told"),
+        [
+            ({"version": "1.0~rc1"}, {}, "its version has '~', which rpm 4.8 refuses"),
+            ({}, {"_binary_payload": "w3.zstdio"}, "payload compressed with zstd"),
+        ],
+    )
+    def test_what_the_target_cannot_read_is_refused(
+        self, channel: MakeChannel, tmp_path: Path, wishes: dict[str, str], macros: dict[str, str], told: str
+    ) -> None:
+        testing, stable = channel("testing"), channel("stable")
+        made = make(tmp_path / "made", subpackages={}, macros=macros, **wishes)
+        testing.project.key.sign(*made)
+        project = replace(testing.project, make_packages=lambda *_, **__: tuple(made))
+        replace(testing, project=project).publish(FIRST)
+        with pytest.raises(GateError) as raised:
+            stable.take(testing)
+        assert told in f"{raised.value.message} {raised.value.log_path.read_text()}"
+        assert not list(stable.served_dir.rglob("*.rpm"))
 
     def test_what_a_client_cannot_install_is_refused(self, channel: MakeChannel, monkeypatch) -> None:
         testing, stable = channel("testing"), channel("stable")

@@ -88,6 +88,7 @@ MAY_IMPORT = {
     "rpmdiff": {"model", "rpmheaders"},
     "changetext": {"rpmdiff", "rpmheaders"},
     "gate.problem": {"errors"},
+    "gate.single": {"errors", "gate", "gate.digests", "gate.problem", "gate.readable", "rpmheaders"},
     "gate.relations": {"rpmheaders"},
     "gate.readable": {"gate.problem", "gate.relations", "rpmheaders"},
     "gate.completeness": {"gate.problem", "rpmheaders"},
