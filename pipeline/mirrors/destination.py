@@ -29,6 +29,8 @@ _SSH = re.compile(rf"{_HOST}:[^:\n][^\n]*")
 _OTHER = re.compile(r"[a-z+]+://|[^/\[]*::")
 # Is told the bytes that were sent so far.
 Watch = Callable[[int], None]
+# Folders of the out directory that are ours, and so are those of the targets: they are emptied, or read as a whole.
+_OURS = (".work", ".cache", ".key")
 _FORMS = "a directory, rsync://[user@]host[:port]/module/path, or [user@]host:path for ssh"
 
 
@@ -315,6 +317,8 @@ def find_destination(settings: Settings, target_name: str) -> Destination:
 def _destination(settings: Settings, configured: MirrorSettings, text: str, url: str, target_name: str) -> Destination:
     kind = _kind(text)
     root = str(_local_dir(settings, text)) if kind == "local" else text.rstrip("/")
+    if kind == "local":
+        _refuse_our_folders(settings, Path(root) / target_name)
     if kind != "local" and settings.offline:
         raise PublishError(
             "mirror-offline",
@@ -350,6 +354,18 @@ def _no_destination(text: str) -> SettingsError:
         f"'{text}' is no destination for a mirror",
         hint=f"write {_FORMS}; a directory with a ':' in its name begins with ./ or /",
     )
+
+
+def _refuse_our_folders(settings: Settings, repository_dir: Path) -> None:
+    """Raises: SettingsError for a mirror that would be removed or mixed with what a run writes."""
+    out_dir = settings.out_path.resolve()
+    for name in (*_OURS, *settings.targets):
+        if repository_dir.resolve().is_relative_to(out_dir / name):
+            raise SettingsError(
+                "mirror-in-out",
+                f"the mirror's folder {repository_dir} is inside {settings.out_path / name}, which is the pipeline's own",
+                hint=f"name another folder as destination, as {settings.out_path / 'mirror'}",
+            )
 
 
 def _local_dir(settings: Settings, text: str) -> Path:

@@ -77,8 +77,25 @@ def test_a_flags_path_is_relative_to_here(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_configured_path_below_out_follows_the_out_directory() -> None:
     assert find_destination(configured_with("out/mirror"), "el6").address == "/o/out/mirror/el6"
-    assert find_destination(configured_with("out"), "el6").address == "/o/out/el6"
     assert find_destination(configured_with("outer/mirror"), "el6").address == str(ROOT_DIR / "outer/mirror/el6")
+
+
+@pytest.mark.parametrize("name", [".work/m", ".cache", ".key/m", "demo/repo", "el6", "../out/demo"])
+def test_a_mirror_in_a_folder_of_our_own_is_refused(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    own = name.removeprefix("../out/").partition("/")[0]
+    for settings in (configured_with(f"out/{name}", out=out), settings_with(str(out / name), out=out)):
+        with pytest.raises(SettingsError, match=f"/out/{name}/el6 is inside .*/out/{own}, ") as raised:
+            find_destination(settings, "el6")
+        assert raised.value.hint == f"name another folder as destination, as {out}/mirror"
+
+
+def test_the_out_directory_itself_is_no_mirror(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is inside .*/out/el6"):
+        find_destination(configured_with("out", out=tmp_path / "out"), "el6")
+    (tmp_path / "way").symlink_to("out")
+    with pytest.raises(SettingsError, match="is inside .*/out/el6"):
+        find_destination(settings_with(str(tmp_path / "way"), out=tmp_path / "out"), "el6")
 
 
 def test_ssh_command_is_for_ssh_only() -> None:
