@@ -13,7 +13,7 @@ from pipeline.errors import PublishError
 from pipeline.mirrors import history, layout, mirror, publishlog, repodata, upload
 from pipeline.mirrors.destination import Destination
 from pipeline.mirrors.upload import FilesDiffer, Load
-from pipeline.model import MirrorState, Publication
+from pipeline.model import LogEntry, MirrorState, Publication
 from pipeline.progress import Progress
 from pipeline.settings import Settings
 
@@ -23,7 +23,12 @@ def deliver(
 ) -> Publication:
     """Publish the load of the first place to it, and to the others. Raises: PublishError."""
     first = places[0]
-    behind = [place for place in places if mirror.stands(place, log_path) != load.repomd_sha256]
+    standing = {place: mirror.stands(place, log_path) for place in places}
+    behind = [place for place, digest in standing.items() if digest != load.repomd_sha256]
+    known = {"", load.base_repomd_sha256, *(entry.repomd_sha256 for entry in _log(load.dir, load.revision))}
+    for place in behind:
+        if place != first and standing[place] not in known:
+            raise _ahead(place, first)
     loads = [(place, _load_for(load, place, first, settings, log_path)) for place in behind]
     if loads:
         try:
@@ -47,12 +52,11 @@ def publication(places: Sequence[Destination], revision: int, repomd_sha256: str
 
 def load_of(folder: Path, revision: int, names: Sequence[str], base_repomd_sha256: str) -> Load:
     """What a staged folder is to the place whose state it was made from."""
-    snapshot_dir = folder / layout.snapshot(revision)
-    log = publishlog.read((snapshot_dir / layout.REPODATA / layout.LOG).read_bytes(), str(folder))
+    log = _log(folder, revision)
     return Load(
         dir=folder,
         revision=revision,
-        repomd_sha256=files.sha256_of(snapshot_dir / layout.REPOMD),
+        repomd_sha256=files.sha256_of(folder / layout.snapshot(revision) / layout.REPOMD),
         files=tuple(names),
         former=log[-2].revision if len(log) > 1 else 0,
         base_repomd_sha256=base_repomd_sha256,
@@ -95,6 +99,19 @@ def _has_stood(state: MirrorState, place: Destination, log_path: Path) -> bool:
                 if len(publishlog.read((Path(folder) / layout.LOG).read_bytes(), place.address)) > 1:
                     return True
     return False
+
+
+def _log(folder: Path, revision: int) -> tuple[LogEntry, ...]:
+    return publishlog.read((folder / layout.link_to(revision) / layout.LOG).read_bytes(), str(folder))
+
+
+def _ahead(place: Destination, first: Destination) -> PublishError:
+    """The error for a place that would lose what only it knows, its history with it."""
+    return PublishError(
+        "place-ahead",
+        f"{place.address} has states that {first.address} does not know: {first.address} was put back or replaced",
+        hint=f"make the place that is furthest ahead the first, or empty {place.address} if it may go",
+    )
 
 
 def _package_of(name: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,27 @@ def test_a_place_that_was_away_is_brought_up(project: Project, first: Path, seco
     assert read_as_client(second / "el6") == []
     for name in ("repodata", "noarch", "SRPMS"):
         assert content(first / "el6" / name) == content(second / "el6" / name)
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+def test_a_first_place_that_was_put_back_takes_nothing_from_the_others(
+    project: Project, first: Path, second: Path, tmp_path: Path, is_older: bool
+) -> None:
+    both = channel(project, first, second)
+    project.publish(both, project.build())
+    shutil.copytree(first, tmp_path / "kept", symlinks=True)
+    project.publish(both, project.build(release="2"))
+    before = content(second / "el6")
+    shutil.rmtree(first)
+    if is_older:
+        shutil.copytree(tmp_path / "kept", first, symlinks=True)
+    with pytest.raises(PublishError, match=f"{second}/el6 has states that {first}/el6 does not know") as raised:
+        project.publish(both, project.build(release="3"))
+    assert raised.value.hint.startswith("make the place that is furthest ahead the first")
+    assert content(second / "el6") == before
+    project.publish(channel(project, second, first), project.build(release="3"))
+    assert (first / "el6" / "publish.log").read_bytes() == (second / "el6" / "publish.log").read_bytes()
+    assert read_as_client(first / "el6") == []
 
 
 def test_a_place_that_cannot_be_written_keeps_all_as_they_were(
