@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any
 
 from pipeline.errors import PublishError
 from pipeline.model import LogEntry
 
 _FIRST = ""
+# As snapshot.now() writes it, and the largest number that every reader of JSON keeps exactly.
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+LAST_REVISION = 2**53
 
 
 def read(content: bytes, place: str) -> tuple[LogEntry, ...]:
@@ -45,8 +50,11 @@ def _entry(said: dict[str, Any]) -> LogEntry:
         values[name] = tuple((str(left), str(right)) for left, right in values.get(name, ()))
     entry = LogEntry(**values)
     texts = (entry.time, entry.action, entry.detail, entry.repomd_sha256, entry.commit, entry.who)
-    if not isinstance(entry.revision, int) or not all(isinstance(text, str) for text in texts):
+    if type(entry.revision) is not int or not all(isinstance(text, str) for text in texts):
         raise TypeError("a value of another type")
+    if not 0 <= entry.revision <= LAST_REVISION or not _TIME.fullmatch(entry.time):
+        raise ValueError("a value out of its range")
+    datetime.fromisoformat(entry.time)  # that day is there
     return entry
 
 

@@ -175,8 +175,17 @@ def publisher() -> str:
 
 
 def next_revision(state: MirrorState) -> int:
-    """A revision above all that ever stood: yum keeps its cache over a `repomd.xml` of a lower one."""
+    """A revision above all that ever stood: yum keeps its cache over a `repomd.xml` of a lower one.
+
+    Raises: PublishError when others gave the repository one that no log of ours can count on from.
+    """
     former = max([state.revision, *(entry.revision for entry in state.log)])
+    if former >= publishlog.LAST_REVISION:
+        raise PublishError(
+            "revision-too-high",
+            f"{state.destination} has a repomd.xml of revision {former}, and none above it can be logged",
+            hint="make its repodata anew with a lower one (`createrepo_c --revision`), or publish to an empty place",
+        )
     return max(former + 1, int(time.time()))
 
 

@@ -21,20 +21,35 @@ class Withdrawal:
 
 
 def read(log: Iterable[LogEntry]) -> dict[_Release, Withdrawal]:
-    """The (source name, EVR) that do not stand any more because of a rollback."""
-    standing: frozenset[_Release] = frozenset()
-    states: dict[int, frozenset[_Release]] = {}
-    found: dict[_Release, Withdrawal] = {}
-    former = 0
-    for entry in log:
-        before, standing = standing, standing | set(entry.releases)
+    """The (source name, EVR) that do not stand any more because of a rollback.
+
+    States are a tree: a publish is the child of what stood, a rollback leads back to its aim. What a state brought
+    stands as long as the log is at it or below it, so the line behind the last such one took it back.
+    """
+    entries = list(log)
+    parents, last = [0], [-1]  # of each state: the one before it, and the last line that was at it or below it
+    brought_by: dict[_Release, list[int]] = {}
+    state_of: dict[int, int] = {}
+    at = 0
+    for line, entry in enumerate(entries):
         if entry.action == "rollback":
-            standing = states.get(_aim(entry), frozenset())
-            found |= {each: Withdrawal(rollback=entry, last_revision=former) for each in before - standing}
-        found = {each: withdrawal for each, withdrawal in found.items() if each not in standing}
-        states[entry.revision] = standing
-        former = entry.revision
-    return found
+            at = state_of.get(_aim(entry), 0)
+        else:
+            parents.append(at)
+            last.append(line)
+            at = len(parents) - 1
+            for release in entry.releases:
+                brought_by.setdefault(release, []).append(at)
+        last[at] = line
+        state_of[entry.revision] = at
+    for state in range(len(parents) - 1, 0, -1):
+        last[parents[state]] = max(last[parents[state]], last[state])
+    ends = {release: max(last[state] for state in states) for release, states in brought_by.items()}
+    return {
+        release: Withdrawal(rollback=entries[end + 1], last_revision=entries[end].revision)
+        for release, end in ends.items()
+        if end + 1 < len(entries)
+    }
 
 
 def refuse(new: Iterable[PublishedRpm], log: Sequence[LogEntry]) -> None:

@@ -26,7 +26,7 @@ def staged(make_context) -> tuple[JobContext, Repository]:
     files.write_whole(home / "repomd.xml", "<repomd/>")
     log = b""
     for revision, digest in ((5, BASE), (7, files.sha256_of(home / "repomd.xml"))):
-        entry = LogEntry(revision=revision, time="", action="publish", repomd_sha256=digest)
+        entry = LogEntry(revision=revision, time="2026-11-21T10:00:00Z", action="publish", repomd_sha256=digest)
         log = publishlog.appended(log, entry)
     files.write_whole(home / layout.LOG, log)
     repository = Repository(

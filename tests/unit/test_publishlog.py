@@ -8,8 +8,8 @@ import json
 import pytest
 
 from pipeline.errors import PublishError
-from pipeline.mirrors import publishlog
-from pipeline.model import LogEntry
+from pipeline.mirrors import publishlog, snapshot
+from pipeline.model import LogEntry, MirrorState
 
 ENTRIES = tuple(
     LogEntry(revision=revision, time="2026-11-21T10:00:00Z", action="publish", repomd_sha256="b" * 64, who="me@here",
@@ -55,6 +55,13 @@ def _without(lines: list[bytes], number: int) -> list[bytes]:
         (lambda lines: [*lines, b"[1]"], "line 4 cannot be read"),
         (lambda lines: [*lines, b"[" * 100_000], "line 4 cannot be read"),
         (lambda lines: [lines[0].replace(b'"revision":1', b'"revision":"1"')], "line 1 cannot be read"),
+        (lambda lines: [lines[0].replace(b'"revision":1', b'"revision":-1')], "line 1 cannot be read"),
+        (lambda lines: [lines[0].replace(b'"revision":1', b'"revision":true')], "line 1 cannot be read"),
+        (lambda lines: [lines[0].replace(b'"revision":1', b'"revision":9007199254740993')], "line 1 cannot be read"),
+        (lambda lines: [lines[0].replace(b"11-21T10:00:00Z", b"11-21T10:00:00")], "line 1 cannot be read"),
+        (lambda lines: [lines[0].replace(b"11-21T10:00:00Z", b"11-21T10:00:00+01:00")], "line 1 cannot be read"),
+        (lambda lines: [lines[0].replace(b"2026-11-21T", b"2026-02-30T")], "line 1 cannot be read"),
+        (lambda lines: [lines[0].replace(b"2026-11-21T10:00:00Z", b"yesterday")], "line 1 cannot be read"),
         (lambda lines: [lines[0].replace(b'"releases":[[', b'"releases":[["x","y","z"],[')], "line 1 cannot be read"),
     ],
 )
@@ -65,3 +72,9 @@ def test_a_log_that_somebody_changed_is_told(spoil, words: str) -> None:
     assert raised.value.reference == "publish-log-broken"
     assert raised.value.message.startswith("the publish log of M is not whole: ")
     assert "put it back" in raised.value.hint
+
+
+def test_a_revision_that_could_not_be_logged_is_not_given_out() -> None:
+    assert snapshot.next_revision(MirrorState(destination="M", revision=2**53 - 1)) == 2**53
+    with pytest.raises(PublishError, match="none above it can be logged"):
+        snapshot.next_revision(MirrorState(destination="M", revision=10**30))

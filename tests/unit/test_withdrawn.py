@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from pipeline.mirrors import withdrawn
+import time
+import tracemalloc
+
+from pipeline.mirrors import publishlog, withdrawn
 from pipeline.model import LogEntry
 
 
@@ -57,3 +60,24 @@ def test_one_that_was_promoted_again_stands() -> None:
 
 def test_an_aim_that_nobody_can_read_counts_as_empty() -> None:
     assert found("publish a", "rollback") == {"a": (2, 1)}
+
+
+def test_a_log_of_five_thousand_lines_is_read_at_once_and_in_little_memory() -> None:
+    content, former = [], b""
+    for revision in range(1, 5001):
+        back = revision % 10 == 0
+        former = publishlog.appended(former, LogEntry(
+            revision=revision, time="2026-11-21T10:00:00Z", action="rollback" if back else "publish",
+            repomd_sha256=f"{revision:064}", detail=f"to {revision - 2}" if back else "",
+            releases=() if back else (("vdsm", f"1-{revision}"),)))  # fmt: skip
+        former = former.splitlines(keepends=True)[-1]
+        content.append(former)
+    begin = time.process_time()
+    assert len(withdrawn.read(publishlog.read(b"".join(content), "M"))) == 500
+    assert time.process_time() - begin < 5
+    tracemalloc.start()
+    try:
+        withdrawn.read(publishlog.read(b"".join(content), "M"))
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
