@@ -45,7 +45,7 @@ class Metadata:
     @property
     def carried(self) -> dict[str, int]:
         """Metadata of former states that still lies there -> since when it is of no use, in seconds."""
-        return _carried(self.books.get(layout.CARRIED, b"{}"), self.state.destination)
+        return read_carried(self.books.get(layout.CARRIED, b"{}"))
 
 
 def read_state(settings: Settings, target_name: str, *, log_path: Path | None = None) -> MirrorState:
@@ -99,6 +99,21 @@ def read_folder(folder: Path, place: str, fetch: Callable[[Sequence[str]], None]
     return _metadata({_REPOMD: repomd, **signature}, index, index.files, folder, place)
 
 
+def read_carried(content: bytes) -> dict[str, int]:
+    """What `carried.json` says; nothing for what cannot be read.
+
+    That is no error: the worst is that a reader under way misses a file and asks again, and a state that cannot be
+    published over or rolled back from would be worse than that.
+    """
+    try:
+        said = json.loads(content)
+        if all(_is_hint(name, since) for name, since in said.items()):
+            return dict(said)
+    except (ValueError, AttributeError, RecursionError):
+        pass
+    return {}
+
+
 def _read(
     settings: Settings, destination: Destination, kinds: tuple[str, ...] | None, log_path: Path | None
 ) -> Metadata:
@@ -112,7 +127,7 @@ def _read(
     folder = destination.standing_dir()
     if not destination.is_local:
         folder = cache_dir(settings, destination)
-        carried = _carried(books.get(layout.CARRIED, b"{}"), destination.address) if kinds is None else None
+        carried = read_carried(books.get(layout.CARRIED, b"{}")) if kinds is None else None
         _renew(destination, index, wanted, carried, folder, log_path)
     return _metadata(books, index, wanted, folder, destination.address)
 
@@ -195,15 +210,6 @@ def _renew(
             path.unlink(missing_ok=True)
 
 
-def _carried(content: bytes, place: str) -> dict[str, int]:
-    try:
-        said = json.loads(content)
-        if all("/" not in name and isinstance(since, int) for name, since in said.items()):
-            return dict(said)
-    except (ValueError, AttributeError, RecursionError):
-        pass
-    raise PublishError(
-        "repodata-unreadable",
-        f"{layout.CARRIED} of the repository {place} cannot be read",
-        hint="roll back to an earlier snapshot, or write {} into it: readers under way may then miss a file",
-    )
+def _is_hint(name: str, since: object) -> bool:
+    """Whether it names a file beside it; the name goes into paths that are written to."""
+    return "/" not in name and name not in ("", ".", "..") and isinstance(since, int)

@@ -110,7 +110,8 @@ class Staging:
         for file in before.index.files if before.index else ():
             files.copy_whole(before.dir / file.href, self.snapshot_dir / file.href)
         for name in before.carried:
-            files.copy_whole(before.dir / layout.REPODATA / name, self.repodata_dir / name)
+            if (before.dir / layout.REPODATA / name).exists():
+                files.copy_whole(before.dir / layout.REPODATA / name, self.repodata_dir / name)
         for name, content in before.books.items():
             files.write_whole(self.repodata_dir / name, content)
         self._link(rpm.href for rpm in before.state.packages)

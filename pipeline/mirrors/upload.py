@@ -6,7 +6,6 @@ Nothing that readers use is touched before the switch, and nothing is removed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +60,9 @@ class Load:
     def metadata_bytes(self, revision: int) -> int:
         """What is sent of a snapshot's metadata: files that a former snapshot has are linked there."""
         folder = self.dir / layout.link_to(revision)
-        carried = json.loads((folder / layout.CARRIED).read_bytes()) if (folder / layout.CARRIED).exists() else {}
-        return sum(path.stat().st_size for path in folder.iterdir() if path.name not in carried)
+        path = folder / layout.CARRIED
+        carried = mirror.read_carried(path.read_bytes()) if path.exists() else {}
+        return sum(file.stat().st_size for file in folder.iterdir() if file.name not in carried)
 
     @property
     def size_bytes(self) -> int:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,26 @@ def test_demo_stays_on_this_machine() -> None:
 def published(*, release: str = "1") -> PublishedRpm:
     evr = Evr(version="1.0", release=release)
     return PublishedRpm(name="a", evr=evr, arch="noarch", href="noarch/a.rpm", size_bytes=1, sha256="0" * 64)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b"7", b"\xff", b"[" * 100_000, b'{"a": "b"}', b'{"../a": 1}', b'{"..": 1}']
+)
+def test_hints_for_readers_under_way_that_nobody_can_read_are_none(content: bytes) -> None:
+    assert mirror.read_carried(content) == {}
+    assert mirror.read_carried(b'{"a.xml.gz": 7}') == {"a.xml.gz": 7}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_told_and_not_waited_for(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "mirror" / "el6" / "repodata" / "repomd.xml"
+    path.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/null")
+    settings = settings_with(str(tmp_path / "mirror"), out=tmp_path / "out")
+    with pytest.raises(PublishError, match="cannot be read: .*/repodata/repomd.xml is no file"):
+        mirror.read_state(settings, "el6")
