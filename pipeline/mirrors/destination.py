@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -241,12 +242,18 @@ class Destination:
         folder, found = self.standing_dir() / layout.REPODATA, {}
         for name in names:
             try:
-                found[name] = (folder / name).read_bytes()
+                found[name] = self._read_file(folder / name)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise self.failure("read", f"{error.strerror} at {error.filename}") from None
         return found
+
+    def _read_file(self, path: Path) -> bytes:
+        """What a file has, and nothing else: to open a pipe would wait for somebody who writes to it."""
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise self.failure("read", f"{path} is no file")
+        return path.read_bytes()
 
     def _local_names(self, folder: Path) -> tuple[str, ...]:
         try:
