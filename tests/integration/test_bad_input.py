@@ -369,14 +369,15 @@ def test_ctrl_c_in_the_tests_ends_all_of_them_at_once(checkout: Checkout) -> Non
     (checkout.root / "tests/patched/runner.py").write_text("import time\ntime.sleep(985)\n")
     process = checkout.popen("unit")
     deadline = time.monotonic() + 60
-    while not _running("python3 -B .*runner.py") and time.monotonic() < deadline:
+    while not _running(".*python3 -B .*runner.py") and time.monotonic() < deadline:
         time.sleep(0.1)
+    assert _running(".*python3 -B .*runner.py")
 
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=20)
 
     assert process.returncode == 130, stderr
-    assert not _running("python3 -B .*runner.py")
+    assert not _running(".*python3 -B .*runner.py")
     assert not (checkout.out / ".work").exists()
 
 
