@@ -213,7 +213,9 @@ def _destinations(settings: Settings) -> Iterator[Destination]:
         for target in settings.targets:
             try:
                 yield find_destination(chosen, target)
-            except PipelineError:
+            except PipelineError as error:
+                if error.reference == "mirror-in-out":
+                    raise  # what is there might go
                 continue  # no place can be read out of it, so it is none of this machine
 
 

@@ -370,7 +370,7 @@ def _refuse_our_folders(settings: Settings, repository_dir: Path) -> None:
         if repository_dir.resolve().is_relative_to(out_dir / name):
             raise SettingsError(
                 "mirror-in-out",
-                f"the mirror's folder {repository_dir} is inside {settings.out_path / name}, which is the pipeline's own",
+                f"the mirror {repository_dir} is inside {settings.out_path / name}, which is the pipeline's own folder",
                 hint=f"name another folder as destination, as {settings.out_path / 'mirror'}",
             )
 
