@@ -17,7 +17,7 @@ from pipeline import clean, marks, oldimages
 from pipeline.clean import Wish
 from pipeline.command import CommandResult
 from pipeline.engines.host import HostEngine
-from pipeline.errors import BuildError, CommandFailed, UsageError
+from pipeline.errors import BuildError, CommandFailed, SettingsError, UsageError
 from pipeline.model import Job
 from pipeline.progress import Progress
 from pipeline.settings import read_settings
