@@ -15,6 +15,8 @@ nox.options.sessions = ["plan"]  # the one that does nothing
 # For machines like CI's, which limit containers; users have their own.
 LOCAL_CONTAINERS_CONF = Path(__file__).parent / ".ci" / "containers.conf"
 
+LIKE_DEV = ["--constraint", "requirements-dev.lock"]  # one version of everything
+
 COMMANDS = {
     "plan": "What a release would do, and why.",
     "image": "Make the target's container image, if it is not there.",
@@ -100,7 +102,11 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write requirements.lock anew from pyproject.toml."""
-    words = ["--group", "dev", "--universal", "--python-version", "3.11", "--generate-hashes", "--quiet"]
-    command = ["--custom-compile-command", "./bootstrap -s lock", "--output-file", "requirements.lock"]
-    python(session, "-m", "uv", "pip", "compile", "pyproject.toml", *words, *command, *session.posargs)
+    """Write both locks anew from pyproject.toml: what a release needs, and what contributors need besides."""
+    words = ["--universal", "--python-version", "3.11", "--generate-hashes", "--quiet"]
+    command = ["--custom-compile-command", "./bootstrap -s lock"]
+    for path, more in (("requirements-dev.lock", ["--group", "dev"]), ("requirements.lock", LIKE_DEV)):
+        into = ["--output-file", path]
+        python(
+            session, "-m", "uv", "pip", "compile", "pyproject.toml", *words, *command, *more, *into, *session.posargs
+        )

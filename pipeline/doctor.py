@@ -11,13 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import command, hidden
+from pipeline import command
 from pipeline.engines.base import Engine
-from pipeline.engines.choice import choose_engine
+from pipeline.engines.choice import engine_of
 from pipeline.engines.container import ContainerEngine
 from pipeline.errors import PipelineError
 from pipeline.gate import closure
-from pipeline.images import image_reference
 from pipeline.progress import Progress, print_document
 from pipeline.settings import Settings, choose_jobs
 
@@ -132,10 +131,8 @@ def _repoclosure(settings: Settings, names: Iterable[str], counting: Sequence[st
 def _target(settings: Settings, name: str) -> Check:
     """Try the target's engine with the shortest command there is."""
     what = f"target {name}"
-    target = settings.targets[name]
     try:
-        wish = settings.engine_override or target.engine
-        engine = choose_engine(wish, image_reference(settings, target.image), hidden.of(settings))
+        engine = engine_of(settings, name)
         image = engine.identify()
         if not image.digest:
             return _absent_image(settings, name, engine)

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from pipeline.errors import PipelineError
 from pipeline.model import StageOutcome
+from pipeline.printable import printable
 
 _STYLE = {"ok": "green", "cached": "cyan", "failed": "bold red", "skipped": "dim", "run": "yellow"}
 _TAIL_LINES = 20
@@ -45,10 +46,10 @@ class Progress:
         self._state_path = path
 
     def heading(self, text: str) -> None:
-        self._say(Text(_printable(text), style="bold"))
+        self._say(Text(printable(text), style="bold"))
 
     def note(self, text: str) -> None:
-        self._say(Text(f"    {_printable(text)}", style="dim"))
+        self._say(Text(f"    {printable(text)}", style="dim"))
 
     def note_once(self, text: str) -> None:
         """A line that several stages of a run have to tell: the first one does."""
@@ -62,7 +63,7 @@ class Progress:
             self.note(text)
 
     def warning(self, text: str) -> None:
-        self._console.print(Text(f"warning: {_printable(text)}", style="yellow"))
+        self._console.print(Text(f"warning: {printable(text)}", style="yellow"))
 
     @contextmanager
     def working(self, label: str, stage: str) -> Iterator[None]:
@@ -87,7 +88,7 @@ class Progress:
         line = Text(f"{label}  {outcome.stage:<9}")
         line.append(f" {outcome.result:<7}", style=_STYLE[outcome.result])
         line.append(f" {outcome.seconds:7.2f} s")
-        line.append(f"  {_printable(outcome.reason.partition(chr(10))[0])}", style="dim")
+        line.append(f"  {printable(outcome.reason.partition(chr(10))[0])}", style="dim")
         self._say(line)
 
     @contextmanager
@@ -118,7 +119,7 @@ class Progress:
         bars = Bar(TextColumn("    {task.description}"), BarColumn(), TaskProgressColumn(), DownloadColumn(),
                    TransferSpeedColumn(), console=self._console, transient=True)  # fmt: skip
         with bars:
-            tasks = [bars.add_task(_printable(label), total=total) for label, total in loads]
+            tasks = [bars.add_task(printable(label), total=total) for label, total in loads]
             yield tuple(partial(_advance, bars, task) for task in tasks)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -131,31 +132,31 @@ class Progress:
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(*(Text(_printable(cell), style=_STYLE.get(cell, "")) for cell in row))
+            table.add_row(*(Text(printable(cell), style=_STYLE.get(cell, "")) for cell in row))
         self._console.print(table)
 
     def failure(self, error: PipelineError, *, stage: str = "", reproduce: str = "") -> None:
         """Where, one sentence, the mend, the last lines of the log, its path, and the command."""
         where = f"{stage}: " if stage else ""
         head = Text(f"error: {where}", style="bold red")
-        head.append("\n".join(map(_printable, error.message.split("\n"))), style="default")
+        head.append("\n".join(map(printable, error.message.split("\n"))), style="default")
         self._console.print(head)
         if error.hint:
-            self._console.print(Text(f"  mend: {_printable(error.hint)}"))
+            self._console.print(Text(f"  mend: {printable(error.hint)}"))
         if error.log_path and error.log_path.exists():
             lines = tail(error.log_path)
             self._console.print(Text(f"  last {len(lines)} lines of {error.log_path}:"))
             for line in lines:
-                self._console.print(Text(f"  | {_printable(line)}", style="dim"))
+                self._console.print(Text(f"  | {printable(line)}", style="dim"))
         if reproduce or error.reproduce:
-            self._console.print(Text(f"  reproduce: {_printable(reproduce or error.reproduce)}"))
+            self._console.print(Text(f"  reproduce: {printable(reproduce or error.reproduce)}"))
 
     def _plain_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         cells = [list(columns), *(list(row) for row in rows)]
         widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
         self._say(Text(title))
         for row in cells:
-            padded = "  ".join(_printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+            padded = "  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
             self._say(Text(padded.rstrip()))
 
     def _say(self, line: Text) -> None:
@@ -208,10 +209,3 @@ def print_document(text: str) -> None:
     """The one JSON document on standard output."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-
-
-def _printable(text: str) -> str:
-    """Control characters from logs and packages would drive the terminal: show them instead."""
-    return "".join(
-        char if char == "\t" or (char.isprintable() or char == " ") else f"\\x{ord(char):02x}" for char in text
-    )

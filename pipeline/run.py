@@ -10,14 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from pipeline import hidden
 from pipeline.chain import Chain
 from pipeline.context import JobContext, TargetContext
-from pipeline.engines.base import Engine
-from pipeline.engines.choice import choose_engine
+from pipeline.engines.choice import engine_of
 from pipeline.errors import Interrupted, NetworkError, PipelineError
 from pipeline.flow import JOB_STAGES, STAGES, TARGET_STAGES, Stage, needed_for
-from pipeline.images import image_reference
 from pipeline.mirrors import lease
 from pipeline.mirrors.destination import find_destination
 from pipeline.mirrors.snapshot import publisher
@@ -88,7 +85,7 @@ class Run:
 
     def _perform_target(self, target: str, jobs: tuple[Job, ...], *, keep_going: bool) -> TargetOutcome:
         try:
-            self._engine(target)
+            engine_of(self.settings, target)
         except PipelineError as error:
             return self._unusable(target, jobs, error)
         done: list[JobOutcome] = []
@@ -159,7 +156,7 @@ class Run:
             settings=self.settings,
             target_name=job.target,
             target=self.settings.target(job.target),
-            engine=self._engine(job.target),
+            engine=engine_of(self.settings, job.target),
             progress=self.progress,
             home_dir=home_dir,
             log_path=home_dir / "logs" / self.attempt / "stage.log",
@@ -173,16 +170,11 @@ class Run:
             settings=self.settings,
             target_name=target,
             target=self.settings.target(target),
-            engine=self._engine(target),
+            engine=engine_of(self.settings, target),
             progress=self.progress,
             home_dir=home_dir,
             log_path=home_dir / "logs" / self.attempt / "stage.log",
         )
-
-    def _engine(self, target_name: str) -> Engine:
-        target = self.settings.targets[target_name]
-        wish = self.settings.engine_override or target.engine
-        return choose_engine(wish, image_reference(self.settings, target.image), hidden.of(self.settings))
 
 
 def _why_skipped(failed: Chain) -> str:

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
-from pipeline import command
+from pipeline import command, hidden
 from pipeline.engines.base import Engine
 from pipeline.engines.container import ContainerEngine
 from pipeline.engines.host import HostEngine
 from pipeline.errors import EngineError
 from pipeline.hidden import Hidden
+from pipeline.images import image_reference
 from pipeline.model import EngineName
+from pipeline.settings import Settings
+
+
+def engine_of(settings: Settings, target_name: str) -> Engine:
+    """The engine that a target's commands run in, as the settings have it. Raises: as `choose_engine`."""
+    target = settings.targets[target_name]
+    wish = settings.engine_override or target.engine
+    return choose_engine(wish, image_reference(settings, target.image), hidden.of(settings))
 
 
 def choose_engine(wish: str, image: str, secrets: Hidden | None = None) -> Engine:

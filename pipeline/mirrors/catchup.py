@@ -130,7 +130,7 @@ def _load_for(load: Load, place: Destination, first: Destination, settings: Sett
     folder = settings.out_path / ".work" / f"catch-up-{there.repomd_sha256[:12] or 'empty'}"
     files.remove_tree(folder)
     files.copy_tree(load.dir, folder)
-    _fetch(missed, first, folder, log_path)
+    first.fetch_below(missed, folder, log_path)
     return replace(
         load,
         dir=folder,
@@ -144,14 +144,5 @@ def _named(load: Load) -> Iterable[tuple[str, str]]:
     """Location and sha256 of all that the snapshot names."""
     snapshot_dir = load.dir / layout.snapshot(load.revision)
     index = repodata.read_index((snapshot_dir / layout.REPOMD).read_bytes(), str(snapshot_dir))
-    primary = index.file("primary")
-    packages = repodata.read_packages(snapshot_dir / primary.href, str(snapshot_dir)) if primary else ()
+    packages = repodata.read_packages(snapshot_dir / index.primary.href, str(snapshot_dir))
     return [(rpm.href, rpm.sha256) for rpm in packages]
-
-
-def _fetch(hrefs: Iterable[str], first: Destination, folder: Path, log_path: Path) -> None:
-    by_parent: dict[Path, list[str]] = {}
-    for href in hrefs:
-        by_parent.setdefault((folder / href).parent, []).append(href)
-    for parent, named in by_parent.items():
-        first.fetch(named, parent, log_path)

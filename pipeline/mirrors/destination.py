@@ -84,6 +84,14 @@ class Destination:
         sources = [f"{self.address}/{name}" for name in names]
         self._run(rsync.plan_fetch(sources, into_dir, ssh_command=self.ssh_command), "read", log_path)
 
+    def fetch_below(self, names: Iterable[str], folder: Path, log_path: Path | None) -> None:
+        """Copy files of the repository, each to its own name below a folder here. Raises: PublishError."""
+        by_parent: dict[str, list[str]] = {}
+        for name in names:
+            by_parent.setdefault(name.rpartition("/")[0], []).append(name)
+        for parent, inside in by_parent.items():
+            self.fetch(inside, folder / parent, log_path)
+
     def send(
         self, source_dir: Path, names: Iterable[str], log_path: Path | None, *, anew: bool, watch: Watch | None = None
     ) -> None:

@@ -168,7 +168,7 @@ def _metadata(
     """What lies in a folder, verified."""
     for file in wanted:
         repodata.verify(file, folder, place)
-    primary = next(file for file in wanted if file.kind == "primary")
+    primary = index.primary
     state = MirrorState(
         destination=place,
         repomd_sha256=hashlib.sha256(books[_REPOMD]).hexdigest(),
@@ -194,16 +194,10 @@ def _renew(
     log_path: Path | None,
 ) -> None:
     """Fetch what the copy lacks; when all of it is wanted, `carried` too, drop what is of no use any more."""
-    by_parent: dict[Path, list[str]] = {}
-    for file in wanted:
-        if not repodata.is_verified(file, folder):
-            by_parent.setdefault((folder / file.href).parent, []).append(file.href)
+    missing = [file.href for file in wanted if not repodata.is_verified(file, folder)]
     hrefs = [f"{layout.REPODATA}/{name}" for name in carried or ()]
-    for href in hrefs:
-        if not (folder / href).exists():
-            by_parent.setdefault((folder / href).parent, []).append(href)
-    for parent, missing in by_parent.items():
-        destination.fetch(missing, parent, log_path)
+    missing += [href for href in hrefs if not (folder / href).exists()]
+    destination.fetch_below(missing, folder, log_path)
     named = {folder / file.href for file in index.files} | {folder / href for href in hrefs}
     for path in folder.rglob("*") if carried is not None else ():
         if path.is_file() and path not in named:

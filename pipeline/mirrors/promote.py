@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipeline import checkout, files, guard, hidden
+from pipeline import checkout, files, guard
 from pipeline.context import TargetContext
-from pipeline.engines.choice import choose_engine
+from pipeline.engines.choice import engine_of
 from pipeline.errors import PublishError, UsageError
 from pipeline.gate import single
-from pipeline.images import image_reference
-from pipeline.mirrors import catchup, history, lease, mirror, placement, snapshot, trust
+from pipeline.mirrors import catchup, history, lease, mirror, placement, published, snapshot, trust
 from pipeline.mirrors.destination import Destination, find_destinations
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.snapshot import Staging
@@ -159,13 +158,11 @@ def _describe(
 
 
 def _context(settings: Settings, target_name: str, progress: Progress, log_path: Path) -> TargetContext:
-    target = settings.target(target_name)
-    wish = settings.engine_override or target.engine
     return TargetContext(
         settings=settings,
         target_name=target_name,
-        target=target,
-        engine=choose_engine(wish, image_reference(settings, target.image), hidden.of(settings)),
+        target=settings.target(target_name),
+        engine=engine_of(settings, target_name),
         progress=progress,
         home_dir=settings.out_path / target_name,
         log_path=log_path,
@@ -191,16 +188,8 @@ def _stage(move: _Move, new: Sequence[PublishedRpm], staging: Staging, log_path:
     beside = [f"{rpm.href}{ending}" for rpm in new for ending in _BESIDE]
     missing = set(move.source.missing(beside, log_path))
     names = [*(rpm.href for rpm in new), *(name for name in beside if name not in missing)]
-    for parent in sorted({name.rpartition("/")[0] for name in names}):
-        inside = [name for name in names if name.rpartition("/")[0] == parent]
-        move.source.fetch(inside, staging.dir / parent, log_path)
-    for rpm in new:
-        if files.sha256_of(staging.dir / rpm.href) != rpm.sha256:
-            raise PublishError(
-                "mirror-differs",
-                f"{rpm.href} on the mirror {move.source.address} is not what its metadata says",
-                hint="put the published file back as it was: hosts cannot install it either",
-            )
+    move.source.fetch_below(names, staging.dir, log_path)
+    published.refuse_other(new, staging.dir, move.source)
     paths = [staging.dir / rpm.href for rpm in new]
     with bundle.as_files(move.keys) as key_paths:
         packages.verify(paths, key_paths, log_path=log_path)

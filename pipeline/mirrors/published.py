@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import files
 from pipeline.context import TargetContext
 from pipeline.errors import PublishError
-from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors.destination import Destination, find_destination
 from pipeline.model import PublishedRpm
 from pipeline.signing import packages
 
@@ -20,9 +20,13 @@ def fetch(rpms: Sequence[PublishedRpm], context: TargetContext) -> tuple[Path, .
     folder = Path(place.address)
     if not place.is_local:
         folder = context.scratch_dir / f"published-{context.target_name}"
-        for parent in sorted({rpm.href.rpartition("/")[0] for rpm in rpms}):
-            hrefs = [rpm.href for rpm in rpms if rpm.href.rpartition("/")[0] == parent]
-            place.fetch(hrefs, folder / parent, context.log_path)
+        place.fetch_below((rpm.href for rpm in rpms), folder, context.log_path)
+    refuse_other(rpms, folder, place)
+    return tuple(folder / rpm.href for rpm in rpms)
+
+
+def refuse_other(rpms: Sequence[PublishedRpm], folder: Path, place: Destination) -> None:
+    """Raises: PublishError unless what lies below a folder is what the place's metadata names."""
     for rpm in rpms:
         if not (folder / rpm.href).is_file() or files.sha256_of(folder / rpm.href) != rpm.sha256:
             raise PublishError(
@@ -30,7 +34,6 @@ def fetch(rpms: Sequence[PublishedRpm], context: TargetContext) -> tuple[Path, .
                 f"{rpm.href} on the mirror {place.address} is not what its metadata says",
                 hint="put the published file back as it was: hosts cannot install it either",
             )
-    return tuple(folder / rpm.href for rpm in rpms)
 
 
 def is_same_content(path: Path, there: PublishedRpm, context: TargetContext) -> bool:

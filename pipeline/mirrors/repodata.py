@@ -61,6 +61,11 @@ class Index:
         return next((file for file in self.files if file.kind == kind), None)
 
     @property
+    def primary(self) -> MetadataFile:
+        """What names the packages; an index without it is not read at all."""
+        return next(file for file in self.files if file.kind == "primary")
+
+    @property
     def carried_files(self) -> tuple[MetadataFile, ...]:
         """What a new set is made from: the three base files, and groups, advisories and the like."""
         return tuple(file for file in self.files if not file.kind.endswith(_DERIVED_ENDINGS))

@@ -76,8 +76,7 @@ class Staging:
         readable.check((file.kind, file.href, file.digest_name) for file in index.files)
         for file in index.files:
             repodata.verify(file, self.snapshot_dir, place)
-        primary = index.file("primary")
-        named = repodata.read_packages(self.snapshot_dir / primary.href, place) if primary else ()
+        named = repodata.read_packages(self.snapshot_dir / index.primary.href, place)
         if named == tuple(meant):
             return
         counted, wanted = Counter(named), Counter(meant)

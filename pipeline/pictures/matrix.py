@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from pipeline.model import PatchVerdict, TagVerdict
+from pipeline.pages import template
 
 # Wide enough for a letter of any font that the style asks for, on average.
 _LETTER_PX = 7
@@ -60,7 +59,9 @@ def draw(package: str, summary: str, tags: Sequence[TagVerdict]) -> str:
     left = _MARGIN_PX + _text_px([tag.tag for tag in tags])
     field_width = _SIGN_PX + _text_px([field.words for row in rows for field in row.fields])
     key_top = _TOP_PX + len(rows) * _ROW_PX + _ROW_PX
-    return _template().render(
+    return template.fill(
+        Path(__file__).parent,
+        "matrix.svg.j2",
         package=package,
         heading=heading,
         summary=summary,
@@ -115,22 +116,3 @@ def _signs_in(tags: Sequence[TagVerdict]) -> list[str]:
 def _text_px(texts: Sequence[str]) -> int:
     """Room for the longest of some texts, and a little space behind it."""
     return max(map(len, texts), default=0) * _LETTER_PX + _MARGIN_PX
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        finalize=_allowed,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("matrix.svg.j2")
-
-
-def _allowed(value: object) -> object:
-    """XML has no place for control characters, not even escaped; a commit's subject may have some."""
-    if not isinstance(value, str):
-        return value
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value)

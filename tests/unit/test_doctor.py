@@ -68,7 +68,7 @@ class NoEngine:
 
 @pytest.fixture
 def broken_targets(monkeypatch) -> None:
-    monkeypatch.setattr(doctor, "choose_engine", lambda *_: NoEngine())
+    monkeypatch.setattr(doctor, "engine_of", lambda *_: NoEngine())
 
 
 @pytest.mark.parametrize(
