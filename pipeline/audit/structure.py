@@ -46,11 +46,10 @@ def links(sight: Sight, wish: Wish) -> Iterator[Finding]:
         return
     if layout.revision_in(listing.links.get(layout.REPODATA, "")) is None:
         yield finding("repodata-link", layout.REPODATA, "it is no link into snapshots/, so no publish can switch it")
-    for name in layout.POINTERS:
-        if listing.links.get(name) != f"{layout.REPODATA}/{name}":
-            yield finding(
-                "link-wrong", name, f"it is no link to {layout.REPODATA}/{name}, so it does not change with it"
-            )
+    for name, file_name in layout.POINTERS.items():
+        home = f"{layout.REPODATA}/{file_name}"
+        if listing.links.get(name) != home:
+            yield finding("link-wrong", name, f"it is no link to {home}, so it does not change with it")
 
 
 def mirrorlist(sight: Sight, wish: Wish) -> Iterator[Finding]:

@@ -16,8 +16,8 @@ CARRIED = "carried.json"
 SNAPSHOTS = "snapshots"
 # What stands in `repodata/` besides metadata and is read with it.
 BOOKS = (LOG, CARRIED, KEYS, MIRRORLIST)
-# Asked for by these names at the root; links through `repodata`, so that they change with it.
-POINTERS = (LOG, MIRRORLIST, KEYS)
+# Asked for by these names at the root: links to files in `repodata`, so that they change with it.
+POINTERS = {LOG: LOG, MIRRORLIST: MIRRORLIST, KEYS: KEYS}
 
 _SNAPSHOT = re.compile(rf"(?:.*/)?{SNAPSHOTS}/([0-9]+)/{REPODATA}/?")
 

@@ -18,7 +18,9 @@ from pipeline.errors import PublishError, UsageError
 from pipeline.gate import single
 from pipeline.mirrors import catchup, history, lease, mirror, placement, published, snapshot, trust
 from pipeline.mirrors.destination import Destination, find_destinations
+from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
+from pipeline.mirrors.sets import sets_of
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, Publication, PublishedRpm
 from pipeline.progress import Progress
@@ -130,7 +132,7 @@ def _publish(
         staging = Staging(dir=Path(scratch) / "repo", revision=snapshot.next_revision(metadata.state), before=metadata)
         names = _stage(move, new, staging, log_path)
         _describe(move, new, staging, places, context)
-        sets = staged.sets_of(new, (*metadata.state.packages, *new))
+        sets = sets_of(new, (*metadata.state.packages, *new))
         if sets.ours:
             staged.prove(sets, staging.dir, context)
         load = catchup.load_of(staging.dir, staging.revision, names, metadata.state.repomd_sha256)
@@ -150,10 +152,9 @@ def _describe(
         staging.describe([rpm.href for rpm in new], everything, key)
     staging.finish(
         _entry(move, new, staging, context.settings),
-        hrefs=[rpm.href for rpm in everything],
-        keys=bundle.joined(move.keys),
-        urls=[place.url for place in places if place.url],
-        grace_seconds=context.settings.retention.grace_hours * 3600,
+        everything,
+        move.keys,
+        Channel(settings=context.settings, target_name=context.target_name, places=places),
     )
 
 

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import checkout
 from pipeline.errors import PublishError
 from pipeline.mirrors import catchup, history, lease, mirror, snapshot, trust, withdrawn
 from pipeline.mirrors.destination import Destination, find_destinations
+from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, Publication
@@ -40,7 +40,8 @@ def run(
         with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="rollback-") as scratch:
             number = snapshot.next_revision(metadata.state)
             staging = Staging(dir=Path(scratch) / "repo", revision=number, before=metadata)
-            _stage(staging, former, revision, places, settings, target_name, progress)
+            channel = Channel(settings=settings, target_name=target_name, places=places)
+            _stage(staging, former, revision, channel, progress)
             load = catchup.load_of(staging.dir, staging.revision, (), metadata.state.repomd_sha256)
             return catchup.deliver(load, places, settings, progress, log_path)
 
@@ -72,25 +73,12 @@ def _read(
     return metadata, former
 
 
-def _stage(
-    staging: Staging,
-    former: Metadata,
-    revision: int,
-    places: Sequence[Destination],
-    settings: Settings,
-    target_name: str,
-    progress: Progress,
-) -> None:
+def _stage(staging: Staging, former: Metadata, revision: int, channel: Channel, progress: Progress) -> None:
     """Fill the snapshot. Its keys are those that are configured; that of then is among them, or it was refused."""
-    with keyring.opened(settings, progress, target_name=target_name) as key:
+    with keyring.opened(channel.settings, progress, target_name=channel.target_name) as key:
         staging.describe_again(former, key)
-    staging.finish(
-        _entry(staging, revision, settings),
-        hrefs=[rpm.href for rpm in former.state.packages],
-        keys=bundle.joined(bundle.configured(settings, target_name)),
-        urls=[place.url for place in places if place.url],
-        grace_seconds=settings.retention.grace_hours * 3600,
-    )
+    keys = bundle.configured(channel.settings, channel.target_name)
+    staging.finish(_entry(staging, revision, channel.settings), former.state.packages, keys, channel)
 
 
 def _entry(staging: Staging, revision: int, settings: Settings) -> LogEntry:

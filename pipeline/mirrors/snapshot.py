@@ -9,7 +9,7 @@ import shutil
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,10 +17,13 @@ from pathlib import Path
 from pipeline import files
 from pipeline.errors import PublishError
 from pipeline.gate import metadata as readable
-from pipeline.mirrors import layout, publishlog, repodata
+from pipeline.mirrors import handouts, layout, publishlog, repodata
+from pipeline.mirrors.facts import Channel, RepositoryFacts
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.repodata import NewRpm
+from pipeline.mirrors.sets import sets_of
 from pipeline.model import LogEntry, MirrorState, PublishedRpm
+from pipeline.signing import bundle
 from pipeline.signing import metadata as signature
 from pipeline.signing.keyring import Key
 
@@ -89,19 +92,32 @@ class Staging:
             )
 
     def finish(
-        self, entry: LogEntry, *, hrefs: Iterable[str], keys: bytes, urls: Sequence[str], grace_seconds: float
+        self, entry: LogEntry, packages: Sequence[PublishedRpm], keys: Mapping[str, bytes], channel: Channel
     ) -> None:
-        """Put beside the signed `repomd.xml` what belongs to the state: the log, the keys, the mirrorlist, the links.
+        """Put beside the signed `repomd.xml` what belongs to the state: log, keys, mirrorlist, what people get, links.
 
-        `hrefs` are the packages' locations, `urls` where readers have each place of the channel.
+        `keys` are fingerprint -> armored key, of all that hosts shall trust.
         """
         self._adopt()
-        self._carry(grace_seconds)
+        self._carry(channel.grace_seconds)
         log = publishlog.appended(self._log(), entry)
-        mirrorlist = layout.mirrorlist(urls, self.revision)
-        for name, content in ((layout.LOG, log), (layout.KEYS, keys), (layout.MIRRORLIST, mirrorlist)):
-            files.write_whole(self.repodata_dir / name, content)
-        self._link(hrefs)
+        self._write(layout.LOG, log)
+        self._write(layout.KEYS, bundle.joined(keys))
+        self._write(layout.MIRRORLIST, layout.mirrorlist(channel.urls, self.revision))
+        facts = RepositoryFacts(
+            channel=channel,
+            revision=self.revision,
+            packages=tuple(packages),
+            sets=sets_of(packages, packages),
+            fingerprints=tuple(keys),
+            log=publishlog.read(log, str(self.dir)),
+        )
+        for name, content in handouts.make(facts, self.snapshot_dir).items():
+            self._write(name, content)
+        self._link(rpm.href for rpm in packages)
+
+    def _write(self, name: str, content: bytes) -> None:
+        files.write_whole(self.repodata_dir / name, content)
 
     def copy_standing(self) -> None:
         """Stage what stands as it is: nothing is to be published, but it may be tried."""
@@ -117,8 +133,8 @@ class Staging:
 
     def _link(self, hrefs: Iterable[str]) -> None:
         _link_tops(self.snapshot_dir, hrefs)
-        for name in layout.POINTERS:
-            (self.dir / name).symlink_to(f"{layout.REPODATA}/{name}")
+        for name, file_name in layout.POINTERS.items():
+            (self.dir / name).symlink_to(f"{layout.REPODATA}/{file_name}")
         (self.dir / layout.REPODATA).symlink_to(layout.link_to(self.revision))
 
     def _log(self) -> bytes:

@@ -5,27 +5,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import release
 from pipeline.context import TargetContext
 from pipeline.errors import VerifyError
 from pipeline.mirrors import layout, published
-from pipeline.model import ProofReport, PublishedRpm
+from pipeline.mirrors.sets import Sets
+from pipeline.model import ProofReport
 from pipeline.proof import proof
 from pipeline.proof.client import choose_client
 from pipeline.proof.trial import Trial, for_hosts, is_remote
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sets:
-    """What a client tries: our release, the vendor's packages, and our release before."""
-
-    ours: tuple[PublishedRpm, ...]
-    vendor: tuple[PublishedRpm, ...] = ()
-    previous: tuple[PublishedRpm, ...] = ()
 
 
 def prove(sets: Sets, staged_dir: Path, context: TargetContext) -> ProofReport:
@@ -79,24 +68,6 @@ def gather(sets: Sets, staged_dir: Path, folder: Path, context: TargetContext) -
     )
 
 
-def sets_of(new: Iterable[PublishedRpm], everything: Iterable[PublishedRpm]) -> Sets:
-    """What comes to a repository, as a client tries it: of each source package of ours among the `new` its highest
-    release, the one before it, and the vendor's.
-
-    `everything` is all that the repository has then. Without a release of ours among the new there is nothing to try.
-    """
-    ours: list[PublishedRpm] = []
-    vendor: list[PublishedRpm] = []
-    previous: list[PublishedRpm] = []
-    for source in sorted({rpm.source for rpm in new if _number(rpm) is not None}):
-        own = [rpm for rpm in everything if rpm.source == source]
-        numbers = sorted({number for rpm in own if (number := _number(rpm)) is not None}, reverse=True)
-        ours += [rpm for rpm in own if _number(rpm) == numbers[0]]
-        previous += [rpm for rpm in own if _number(rpm) in numbers[1:2]]
-        vendor += [rpm for rpm in own if _number(rpm) is None]
-    return Sets(ours=tuple(ours), vendor=tuple(vendor), previous=tuple(previous))
-
-
 def tell(report: ProofReport, context: TargetContext) -> None:
     """What was done, and openly what was not."""
     context.progress.note(f"{report.client}: {len(report.steps)} steps; files and packages were right after each")
@@ -114,7 +85,3 @@ def host_repositories(context: TargetContext) -> tuple[str, ...]:
     if context.settings.offline:
         places = tuple(place for place in places if not is_remote(place))
     return tuple(place if "://" in place else str(context.settings.root_dir / place) for place in places)
-
-
-def _number(rpm: PublishedRpm) -> int | None:
-    return release.number_in(rpm.evr.release)

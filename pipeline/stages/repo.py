@@ -18,6 +18,7 @@ from pipeline.context import TargetContext
 from pipeline.errors import PublishError, SigningError
 from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot, trust, withdrawn
 from pipeline.mirrors.destination import Destination, find_destination, find_destinations
+from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.placement import Placed
 from pipeline.mirrors.snapshot import Staging
@@ -56,7 +57,7 @@ def inputs(sets: Sets, *, context: TargetContext) -> dict[str, str]:
             mirror.refuse_demo(rpm.nevra, place)
     return {
         "mirror": ", ".join(place.address for place in places),
-        "url": ", ".join(_urls(context)) or "none",
+        "url": ", ".join(_channel(context).urls) or "none",
         "what stands on the mirror": _standing(places, context),
     }
 
@@ -150,13 +151,7 @@ def _write(staging: Staging, content: _Content, sets: Sets, context: TargetConte
     """The metadata, checked against what was meant and signed, and all that belongs to the snapshot."""
     with keyring.opened(context.settings, context.progress, target_name=context.target_name) as key:
         staging.describe([each.published.href for each in content.new], content.everything, key)
-    staging.finish(
-        _entry(content, sets, staging, context),
-        hrefs=[rpm.href for rpm in content.everything],
-        keys=bundle.joined(_keys(sets, context)),
-        urls=_urls(context),
-        grace_seconds=context.settings.retention.grace_hours * 3600,
-    )
+    staging.finish(_entry(content, sets, staging, context), content.everything, _keys(sets, context), _channel(context))
 
 
 def _entry(content: _Content, sets: Sets, staging: Staging, context: TargetContext) -> LogEntry:
@@ -190,14 +185,14 @@ def _stands_whole(sets: Sets, metadata: Metadata, context: TargetContext) -> boo
     """Whether what stands was published by us, signed, with the keys and for the urls that are in use, everywhere."""
     wanted = {
         layout.KEYS: bundle.joined(_keys(sets, context)),
-        layout.MIRRORLIST: layout.mirrorlist(_urls(context), metadata.state.revision),
+        layout.MIRRORLIST: layout.mirrorlist(_channel(context).urls, metadata.state.revision),
         "repomd.xml.asc": metadata.books.get("repomd.xml.asc", b""),
     }
     places = find_destinations(context.settings, context.target_name)
-    told = [metadata.books, *(_beside(place, metadata.state.repomd_sha256, context) for place in places[1:])]
+    others = [_beside(place, metadata.state.repomd_sha256, context) for place in places[1:]]
     return (
         metadata.is_ours
-        and all(books.get(name, content) == content for books in told[1:] for name, content in wanted.items())
+        and all(books.get(name, content) == content for books in others for name, content in wanted.items())
         and all(metadata.books.get(name) == content for name, content in wanted.items())
         and _is_signed(metadata, wanted[layout.KEYS], context)
     )
@@ -222,9 +217,9 @@ def _is_signed(metadata: Metadata, keys: bytes, context: TargetContext) -> bool:
     return True
 
 
-def _urls(context: TargetContext) -> list[str]:
-    """Where readers have each place of the channel."""
-    return [place.url for place in find_destinations(context.settings, context.target_name) if place.url]
+def _channel(context: TargetContext) -> Channel:
+    places = find_destinations(context.settings, context.target_name)
+    return Channel(settings=context.settings, target_name=context.target_name, places=places)
 
 
 def _staged_for(context: TargetContext) -> set[str]:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from pipeline.context import TargetContext
+from pipeline.mirrors.sets import Sets
 from pipeline.model import ProofReport, Repository
 from pipeline.proof import staged
 from pipeline.proof.client import identify
-from pipeline.proof.staged import Sets
 
 
 def inputs(repository: Repository, *, context: TargetContext) -> dict[str, str]:

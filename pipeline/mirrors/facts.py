@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a repository's pages, feed and host kit are made from: it comes from the state and the settings, not a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.sets import Sets
+from pipeline.model import LogEntry, PublishedRpm
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Channel:
+    """What a target is published to: all places of it, the one that is read first."""
+
+    settings: Settings
+    target_name: str
+    places: Sequence[Destination]
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where readers have each place's repository; empty where that is not told."""
+        return tuple(place.url for place in self.places if place.url)
+
+    @property
+    def base_url(self) -> str:
+        """Where hosts find the repository; on this machine it is a folder. Empty where that is not told."""
+        if self.urls:
+            return self.urls[0]
+        return Path(self.places[0].address).absolute().as_uri() if self.places[0].is_local else ""
+
+    @property
+    def grace_seconds(self) -> float:
+        """How long a reader may be at a former state."""
+        return self.settings.retention.grace_hours * 3600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RepositoryFacts:
+    """One state of a repository: `packages` are all in it, `sets` what hosts go between, `log` ends with this state.
+
+    `fingerprints` are those of the keys that hosts shall trust, the one that signed first.
+    """
+
+    channel: Channel
+    revision: int
+    packages: tuple[PublishedRpm, ...]
+    sets: Sets
+    fingerprints: tuple[str, ...]
+    log: tuple[LogEntry, ...]
