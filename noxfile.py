@@ -82,7 +82,8 @@ for command, description in COMMANDS.items():
 @nox.session
 def tests(session: nox.Session) -> None:
     """Unit and integration tests."""
-    python(session, "-m", "pytest", *session.posargs, env={"CONTAINERS_CONF": str(LOCAL_CONTAINERS_CONF)})
+    words = ["-n", "auto", "--dist", "loadfile", *session.posargs]
+    python(session, "-m", "pytest", *words, env={"CONTAINERS_CONF": str(LOCAL_CONTAINERS_CONF)})
 
 
 @nox.session

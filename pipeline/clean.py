@@ -15,7 +15,8 @@ from typing import Any
 
 from pipeline import files, marks, oldimages, unreachable
 from pipeline.errors import BuildError, CommandFailed, CommandTimedOut, PipelineError, UsageError
-from pipeline.mirrors.destination import Destination, find_destination
+from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.model import Job
 from pipeline.progress import Progress
 from pipeline.settings import Settings

@@ -18,7 +18,7 @@ from pipeline.audit import listing
 from pipeline.audit.listing import UNKNOWN_SIZE, Listing
 from pipeline.errors import PublishError
 from pipeline.mirrors import layout, web
-from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.places.base import Destination
 
 _MAX_BOOK_BYTES = 64 << 20
 
@@ -183,6 +183,6 @@ def open_site(place: Destination, scratch_dir: Path) -> Site:
     """Raises: PublishError when the place does not answer."""
     if place.is_local:
         return Folder(place)
-    if place.write_only:
+    if not place.can_be_listed:
         return Web(place.url, place.timeout_seconds)
     return Rsync(place, scratch_dir)

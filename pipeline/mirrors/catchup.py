@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline import files
 from pipeline.errors import PublishError
 from pipeline.mirrors import history, layout, mirror, publishlog, repodata, upload
-from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.mirrors.upload import FilesDiffer, Load
 from pipeline.model import LogEntry, MirrorState, Publication
 from pipeline.progress import Progress

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.mirrors.sets import Sets
 from pipeline.model import LogEntry, PublishedRpm
 from pipeline.settings import Settings

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pipeline.errors import PublishError
 from pipeline.mirrors import layout, mirror
-from pipeline.mirrors.destination import Destination
 from pipeline.mirrors.mirror import Metadata
+from pipeline.mirrors.places.base import Destination
 from pipeline.model import LogEntry, MirrorState
 from pipeline.settings import Settings
 
@@ -44,7 +44,7 @@ def whole(state: MirrorState, place: Destination, log_path: Path | None) -> froz
     A place that is only written is asked for each that the log tells of.
     """
     told = [entry.revision for entry in state.log]
-    revisions = told if place.write_only else listed(place, log_path)
+    revisions = listed(place, log_path) if place.can_be_listed else told
     paths = {f"{layout.snapshot(revision)}/{layout.REPOMD}": revision for revision in revisions}
     missing = frozenset(place.missing(paths, log_path)) if paths else frozenset()
     return frozenset(revision for path, revision in paths.items() if path not in missing)

@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import LockedError, PublishError
-from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.progress import Progress
 
 # Two names: a file lock stays when it is free, and a link that cannot be made is held.

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pipeline.errors import PublishError
 from pipeline.mirrors import layout, publishlog, repodata
-from pipeline.mirrors.destination import Destination, find_destination
+from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.mirrors.repodata import Index, MetadataFile
 from pipeline.model import MirrorState, PublishedRpm, Rpm
 from pipeline.settings import Settings
@@ -125,7 +126,7 @@ def _read(
     index = repodata.read_index(repomd, destination.address)
     wanted = [file for file in index.files if kinds is None or file.kind in kinds]
     folder = destination.standing_dir()
-    if not destination.is_local:
+    if folder is None:
         folder = cache_dir(settings, destination)
         carried = read_carried(books.get(layout.CARRIED, b"{}")) if kinds is None else None
         _renew(destination, index, wanted, carried, folder, log_path)

@@ -17,9 +17,10 @@ from pipeline.engines.choice import engine_of
 from pipeline.errors import PublishError, UsageError
 from pipeline.gate import single
 from pipeline.mirrors import catchup, history, lease, mirror, placement, published, snapshot, trust
-from pipeline.mirrors.destination import Destination, find_destinations
+from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
+from pipeline.mirrors.places.base import Destination
 from pipeline.mirrors.sets import sets_of
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, Publication, PublishedRpm

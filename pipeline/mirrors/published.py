@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline import files
 from pipeline.context import TargetContext
 from pipeline.errors import PublishError
-from pipeline.mirrors.destination import Destination, find_destination
+from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.model import PublishedRpm
 from pipeline.signing import packages
 

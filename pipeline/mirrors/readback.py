@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pipeline.errors import PublishError, SigningError
 from pipeline.mirrors import layout, repodata, web
-from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.signing import metadata as signature
 
 

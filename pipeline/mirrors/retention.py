@@ -13,8 +13,9 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.mirrors import history, layout, lease, mirror, snapshot
-from pipeline.mirrors.destination import Destination, find_destinations
+from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.history import Snapshot
+from pipeline.mirrors.places.base import Destination
 from pipeline.model import PublishedRpm
 from pipeline.progress import Progress
 from pipeline.settings import RetentionSettings, Settings

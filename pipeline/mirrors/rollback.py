@@ -9,9 +9,10 @@ from pathlib import Path
 from pipeline import checkout
 from pipeline.errors import PublishError
 from pipeline.mirrors import catchup, history, lease, mirror, snapshot, trust, withdrawn
-from pipeline.mirrors.destination import Destination, find_destinations
+from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
+from pipeline.mirrors.places.base import Destination
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, Publication
 from pipeline.progress import Progress

@@ -17,6 +17,9 @@ from pipeline.command import CommandResult
 from pipeline.errors import CommandFailed, PublishError
 from pipeline.mirrors import layout
 
+HOST = r"([^-@/:\s][^@/:\s]*@)?(\[[0-9a-fA-F:.]+\]|[^-@/:\s\[][^@/:\s]*)"
+DAEMON = re.compile(rf"rsync://{HOST}(:[0-9]+)?/[^/\s][^\n]*")
+
 # No word from the other side for this long: give up. rsync's own default is to wait for ever.
 _SILENCE_SECONDS = 60
 _CONNECT_SECONDS = 20
@@ -80,6 +83,29 @@ _TELLING = ("--info=progress2", "--no-inc-recursive", "--no-human-readable")
 _SENT = re.compile(rb"[\r\n]\s*([0-9.,]+)\s+[0-9]+%")
 _BUSY = re.compile(r"rrsync error: Another instance of rrsync is already accessing")
 _NOT_THERE_FOR_RRSYNC = re.compile(r"^\S*rrsync error: .*No such file or directory$", re.MULTILINE)
+
+
+def basis(address: str, name: str) -> str:
+    """Where rsync on the other side finds a folder of the repository, from another such one two levels down.
+
+    Empty where that cannot be said: rrsync takes no path with .. in it, but one from the root of what it serves.
+    """
+    ssh = re.match(rf"{HOST}:", address)
+    if ssh is None or DAEMON.fullmatch(address):
+        return f"../../{name.partition('/')[2]}"
+    path = address.removeprefix(ssh[0])
+    return f"{path}/{name}" if path.startswith("/") else ""
+
+
+def listing_root(address: str) -> tuple[str, str]:
+    """From where listed files are read, and what their names then begin with.
+
+    Seen: rsync 3.5's daemon opens listed files from its module's root alone.
+    """
+    if not DAEMON.fullmatch(address):
+        return address, ""
+    host, module, *parts = address.removeprefix("rsync://").split("/")
+    return f"rsync://{host}/{module}", "".join(f"{part}/" for part in parts)
 
 
 def plan_send(

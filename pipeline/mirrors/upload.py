@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline import parallel
 from pipeline.errors import PublishError
 from pipeline.mirrors import layout, mirror, readback
-from pipeline.mirrors.destination import Destination, Watch
+from pipeline.mirrors.places.base import Destination, Watch
 from pipeline.progress import Progress
 
 REVISION_TAKEN = "revision-taken"

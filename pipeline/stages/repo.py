@@ -17,10 +17,11 @@ from pipeline import checkout, files, guard, release
 from pipeline.context import TargetContext
 from pipeline.errors import PublishError, SigningError
 from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot, trust, withdrawn
-from pipeline.mirrors.destination import Destination, find_destination, find_destinations
+from pipeline.mirrors.destination import find_destination, find_destinations
 from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.placement import Placed
+from pipeline.mirrors.places.base import Destination
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, PublishedRpm, Repository, SignedSet
 from pipeline.signing import bundle, keyring

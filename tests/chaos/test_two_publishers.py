@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.mirrors import lease
-from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.places.remote import Remote
 from pipeline.progress import Progress
 from tests.chaos import publisher
 from tests.chaos.figures import size, tell
@@ -117,7 +117,7 @@ def test_a_lock_that_is_left_is_taken_over_by_one_at_a_time(
 ) -> None:
     """Two see at the same moment that its holder is gone; the slower one removes the lock of the quicker."""
     (rsync_daemon.dir / publisher.TARGET).mkdir()
-    place = Destination(kind="daemon", address=f"{rsync_daemon.url()}/{publisher.TARGET}", timeout_seconds=60,
+    place = Remote(address=f"{rsync_daemon.url()}/{publisher.TARGET}", timeout_seconds=60,
                         scratch_dir=tmp_path / "scratch")  # fmt: skip
     gone = subprocess.Popen(["true"])
     gone.wait()
@@ -126,16 +126,16 @@ def test_a_lock_that_is_left_is_taken_over_by_one_at_a_time(
     at_once: list[int] = []
     both_saw = threading.Barrier(2)
     removals = itertools.count()
-    remove = Destination.remove
+    remove = Remote.remove
 
-    def remove_later(self: Destination, names: tuple[str, ...], log_path: Path) -> None:
+    def remove_later(self: Remote, names: tuple[str, ...], log_path: Path) -> None:
         number = next(removals)
         if number < 2:
             both_saw.wait()
             time.sleep(number * 0.4)
         remove(self, names, log_path)
 
-    monkeypatch.setattr(Destination, "remove", remove_later)
+    monkeypatch.setattr(Remote, "remove", remove_later)
     monkeypatch.setattr(lease, "_PAUSE_SECONDS", 1.0)
 
     def publish(number: int) -> None:
@@ -154,7 +154,7 @@ def test_a_lock_that_is_left_is_taken_over_by_one_at_a_time(
 def test_a_lock_that_goes_while_it_is_read_is_no_failure(
     rsync_daemon: RsyncDaemon, rsync_shim: RsyncShim, tmp_path: Path
 ) -> None:
-    place = Destination(kind="daemon", address=rsync_daemon.url(), timeout_seconds=60, scratch_dir=tmp_path / "scratch")
+    place = Remote(address=rsync_daemon.url(), timeout_seconds=60, scratch_dir=tmp_path / "scratch")
     rsync_shim.at_call(1, "exit 24")  # as rsync does when a name vanishes between its two looks
     assert place.link_text(lease.LEASE, None) == ""
 

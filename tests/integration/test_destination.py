@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.places.base import Destination
+from pipeline.mirrors.places.local import Directory
+from pipeline.mirrors.places.remote import Remote
 from tests.integration.conftest import RsyncDaemon, SshServer
 
 
@@ -33,20 +35,18 @@ def place(
     limits = {"timeout_seconds": 60, "scratch_dir": tmp_path / "scratch"}
     if request.param in ("daemon", "chrooted"):
         module = "repo" if request.param == "daemon" else "chrooted"
-        yield Place(
-            Destination(kind="daemon", address=f"{rsync_daemon.url(module)}/el6", **limits), rsync_daemon.dir / "el6"
-        )
+        yield Place(Remote(address=f"{rsync_daemon.url(module)}/el6", **limits), rsync_daemon.dir / "el6")
         return
     served = tmp_path / "served é x"
     served.mkdir()
     if request.param == "local":
-        yield Place(Destination(kind="local", address=str(served / "el6"), **limits), served / "el6")
+        yield Place(Directory(address=str(served / "el6"), **limits), served / "el6")
         return
     root = str(served)
     if request.param == "restricted":
         ssh_server.authorized_keys.write_text(f'command="rrsync \\"{served}\\"",restrict {ssh_server.public_key}\n')
         root = ""
-    there = Destination(kind="ssh", address=f"127.0.0.1:{root}/el6", ssh_command=ssh_server.command, **limits)
+    there = Remote(address=f"127.0.0.1:{root}/el6", ssh_command=ssh_server.command, **limits)
     yield Place(there, served / "el6")
     ssh_server.authorized_keys.write_text(f"{ssh_server.public_key}\n")
 

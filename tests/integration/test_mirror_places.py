@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.errors import PublishError
 from pipeline.mirrors import history, mirror, rollback, web
-from pipeline.mirrors.destination import Destination, find_destination
+from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors.places.local import Directory
 from pipeline.stages import publish, repo
 from tests.integration.conftest import Project, RsyncDaemon, SshServer
 from tests.integration.places import WebServer, channel, web_server
@@ -101,14 +102,14 @@ def test_a_place_that_fails_at_the_switch_is_told_and_the_rerun_brings_it_up(
     both = channel(project, first, second)
     project.publish(both, project.build())
     repository = project.stage(both, project.build(release="2"))
-    real = Destination.switch
+    real = Directory.switch
 
-    def switch(self: Destination, *given: object) -> None:
+    def switch(self: Directory, *given: object) -> None:
         if self.address.startswith(str(second)):
             raise self.failure("written", "the cable is out")
         real(self, *given)
 
-    monkeypatch.setattr(Destination, "switch", switch)
+    monkeypatch.setattr(Directory, "switch", switch)
     with pytest.raises(PublishError) as raised:
         publish.run(repository, context=both)
     assert raised.value.message.endswith(

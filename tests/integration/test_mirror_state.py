@@ -18,7 +18,8 @@ import pytest
 from pipeline import files
 from pipeline.errors import LockedError, PublishError, ReleaseError
 from pipeline.mirrors import history, lease, mirror, rollback
-from pipeline.mirrors.destination import Destination, find_destination
+from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.model import BuildResult
 from pipeline.progress import Progress
 from pipeline.stages import publish
@@ -146,15 +147,16 @@ def test_a_holder_that_was_killed_here_holds_nothing(
 
 def _holder(place: Destination, folder: Path, *, seconds: float) -> subprocess.Popen[bytes]:
     """Another process that has the lock by now."""
+    module, name = type(place).__module__, type(place).__name__
     script = (
         "import sys, time\nfrom pathlib import Path\nfrom pipeline.mirrors import lease\n"
-        "from pipeline.mirrors.destination import Destination\nfrom pipeline.progress import Progress\n"
-        "kind, address, folder, seconds = sys.argv[1:]\n"
-        "place = Destination(kind=kind, address=address, timeout_seconds=60, scratch_dir=Path(folder))\n"
+        f"from {module} import {name} as Place\nfrom pipeline.progress import Progress\n"
+        "address, folder, seconds = sys.argv[1:]\n"
+        "place = Place(address=address, timeout_seconds=60, scratch_dir=Path(folder))\n"
         "with lease.held(place, 'he', Progress(quiet=True), log_path=Path(folder) / 'his log'):\n"
         "    (Path(folder) / 'held').touch()\n    time.sleep(float(seconds))\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", script, place.kind, place.address, folder, str(seconds)])
+    process = subprocess.Popen([sys.executable, "-c", script, place.address, folder, str(seconds)])
     deadline = time.monotonic() + 30
     while not (folder / "held").exists() and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -22,7 +22,8 @@ from pipeline.errors import (
     VerifyError,
 )
 from pipeline.mirrors import history, layout, lease, mirror, promote, retention, rollback
-from pipeline.mirrors.destination import Destination, find_destination
+from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.model import LogEntry, Publication
 from pipeline.progress import Progress
 from pipeline.settings import RetentionSettings, Settings, read_settings

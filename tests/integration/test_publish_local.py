@@ -23,7 +23,8 @@ from pipeline.context import TargetContext
 from pipeline.errors import CommandMissing, PublishError
 from pipeline.flow import TARGET_STAGES
 from pipeline.mirrors import catchup, mirror, repodata, retention, rollback, snapshot, upload
-from pipeline.mirrors.destination import Destination, find_destination
+from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.signing import keyring
 from pipeline.signing import metadata as signature
 from pipeline.stages import publish, repo

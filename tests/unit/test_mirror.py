@@ -11,6 +11,8 @@ import pytest
 from pipeline.errors import PublishError, SettingsError
 from pipeline.mirrors import mirror
 from pipeline.mirrors.destination import find_destination
+from pipeline.mirrors.places.local import Directory
+from pipeline.mirrors.places.remote import Remote
 from pipeline.model import Evr, MirrorState, PublishedRpm
 from pipeline.settings import Settings, read_settings
 
@@ -30,20 +32,20 @@ def configured_with(destination: str, *, out: Path = Path("/o/out"), ssh_command
 @pytest.mark.parametrize(
     ("destination", "kind", "address"),
     [
-        ("rsync://mirror.example.org/module", "daemon", "rsync://mirror.example.org/module/el6"),
-        ("rsync://me@mirror.example.org:8730/m/path/", "daemon", "rsync://me@mirror.example.org:8730/m/path/el6"),
-        ("rsync://[::1]:8730/m", "daemon", "rsync://[::1]:8730/m/el6"),
-        ("mirror.example.org:/srv/www", "ssh", "mirror.example.org:/srv/www/el6"),
-        ("me@mirror.example.org:www with space", "ssh", "me@mirror.example.org:www with space/el6"),
-        ("me@[2001:db8::1]:/srv", "ssh", "me@[2001:db8::1]:/srv/el6"),
-        ("host:/", "ssh", "host:/el6"),
-        ("/srv/a:b", "local", "/srv/a:b/el6"),
-        ("/srv/mirror/", "local", "/srv/mirror/el6"),
+        ("rsync://mirror.example.org/module", Remote, "rsync://mirror.example.org/module/el6"),
+        ("rsync://me@mirror.example.org:8730/m/path/", Remote, "rsync://me@mirror.example.org:8730/m/path/el6"),
+        ("rsync://[::1]:8730/m", Remote, "rsync://[::1]:8730/m/el6"),
+        ("mirror.example.org:/srv/www", Remote, "mirror.example.org:/srv/www/el6"),
+        ("me@mirror.example.org:www with space", Remote, "me@mirror.example.org:www with space/el6"),
+        ("me@[2001:db8::1]:/srv", Remote, "me@[2001:db8::1]:/srv/el6"),
+        ("host:/", Remote, "host:/el6"),
+        ("/srv/a:b", Directory, "/srv/a:b/el6"),
+        ("/srv/mirror/", Directory, "/srv/mirror/el6"),
     ],
 )
-def test_destinations(destination: str, kind: str, address: str) -> None:
+def test_destinations(destination: str, kind: type, address: str) -> None:
     found = find_destination(settings_with(destination), "el6")
-    assert (found.kind, found.address) == (kind, address)
+    assert (type(found), found.address) == (kind, address)
 
 
 @pytest.mark.parametrize(
