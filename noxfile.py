@@ -47,6 +47,7 @@ COMMANDS = {
     "verify": "What hosts will do, by a real client; with -- FILE.rpm ..., packages against their provenance.",
     "compat": "The series on upstream's tags: does it apply, do its tests pass.",
     "refresh": "Rebase the series onto another tag of upstream's.",
+    "import_series": "A mailed series, taken apart into the packages' own: -- FILE.mbox.",
     "engine_properties": "The engine-config line that adds our VM properties: -- --current TEXT.",
     "doctor": "What this machine can do, and what mends what it cannot.",
 }

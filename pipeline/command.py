@@ -68,6 +68,7 @@ def run(
     accept: Sequence[int] = (0,),
     tidies: bool = False,
     watch: Callable[[bytes], None] | None = None,
+    stdin_path: Path | None = None,
 ) -> CommandResult:
     """The result of `argv`, whose exit code is one of `accept`.
 
@@ -75,6 +76,7 @@ def run(
     go to the log in the order they were written. `env` is laid over this process's environment, of
     which git does not see whose repository it is run from. A command that `tidies` up behind others
     may run while these are ended. `watch` is given the end of what was captured so far, while it runs.
+    Standard input is the file `stdin_path`, else empty.
 
     Raises: CommandMissing, CommandTimedOut, CommandFailed; KeyboardInterrupt after the group ended;
     Interrupted while nothing may start.
@@ -88,7 +90,7 @@ def run(
             with _interrupt_held(), _gate:
                 if _closed.is_set() and not tidies:
                     raise interrupted()
-                process = _start(argv, cwd, env, stdout=captured if capture else log, stderr=log)
+                process = _start(argv, cwd, env, stdin_path, stdout=captured if capture else log, stderr=log)
                 if not tidies:
                     _running.add(process)
             exit_code = _wait(process, timeout_seconds, (lambda: watch(_end_of(captured))) if watch else None)
@@ -158,6 +160,7 @@ def _start(
     argv: Sequence[str],
     cwd: Path | None,
     env: Mapping[str, str] | None,
+    stdin_path: Path | None,
     *,
     stdout: IO[bytes],
     stderr: IO[bytes],
@@ -172,15 +175,16 @@ def _start(
         ) from None
     for name in OF_A_REPOSITORY:  # plumbum would lay `env` over them
         local.env.pop(name, "")
-    process: Any = command.popen(
-        args=[*argv[1:]],
-        cwd=str(cwd) if cwd else None,
-        env=dict(env or {}),
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-    )
+    with (stdin_path or Path(os.devnull)).open("rb") as stdin:
+        process: Any = command.popen(
+            args=[*argv[1:]],
+            cwd=str(cwd) if cwd else None,
+            env=dict(env or {}),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
     return cast(subprocess.Popen[bytes], process)
 
 

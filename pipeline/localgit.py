@@ -21,13 +21,17 @@ _BROKE = re.compile(
 )
 
 
-def run(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Exit code and words of git in a folder.
+def run(
+    folder: Path, *words: str, env: Mapping[str, str] | None = None, stdin_path: Path | None = None
+) -> tuple[int, str]:
+    """Exit code and words of git in a folder, with a file as its standard input or none.
 
     Raises: CommandMissing; CommandFailed when git could not do its work, whatever it was asked.
     """
     try:
-        result = command.run(["git", *words], cwd=folder, env={**ALONE, **(env or {})}, timeout_seconds=_SECONDS)
+        result = command.run(
+            ["git", *words], cwd=folder, env={**ALONE, **(env or {})}, timeout_seconds=_SECONDS, stdin_path=stdin_path
+        )
     except CommandFailed as error:
         code, told = error.command_exit_code, error.output.strip("\n")
         broke = _BROKE.search(told)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands that look after the patch series: compat, refresh."""
+"""The commands that look after the patch series: compat, refresh, import_series."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -85,3 +86,49 @@ def refresh(go_on: bool, skip: bool, abort: bool, **flags: Any) -> None:
         return 0
 
     exit_with(rebase, flags)
+
+
+@main.command("import_series", help="Take a mailed series apart by its tags into the packages' own series.")
+@click.argument("mbox", type=click.Path(path_type=Path), metavar="FILE.mbox")
+@click.option("--version", type=int, metavar="N", help="Version of the series; default the newest.")
+@click.option("--as", "names", multiple=True, metavar="TAG=PACKAGE", help="What a tag means that is no package's name.")
+@with_flags
+def import_series(mbox: Path, version: int | None, names: tuple[str, ...], **flags: Any) -> None:
+    def work(settings: Settings, progress: Progress) -> int:
+        from pipeline import lock
+        from pipeline.importing import importing as room
+        from pipeline.settings import choose_jobs
+
+        chosen = {job.package for job in choose_jobs(settings, (), flags["packages"])} if flags["packages"] else set()
+        wish = room.Wish(
+            mbox=mbox,
+            version=version,
+            single=chosen.pop() if len(chosen) == 1 else "",
+            names=_meanings(names, settings),
+            dry_run=flags["dry_run"],
+        )
+        with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
+            report = room.run(settings, wish)
+        room.tell(report, progress, dry_run=wish.dry_run)
+        print_json(room.document(report, settings), flags)
+        return ended(room.failure(report), progress)
+
+    def failed_document(error: PipelineError) -> dict[str, Any]:
+        from pipeline.importing import importing as room
+
+        return room.failed_document(error)
+
+    exit_with(work, flags, failed_document)
+
+
+def _meanings(names: tuple[str, ...], settings: Settings) -> dict[str, str]:
+    """Tag -> package. Raises: UsageError."""
+    from pipeline.errors import UsageError
+    from pipeline.settings import choose_jobs
+
+    meanings = dict(name.partition("=")[::2] for name in names)
+    for tag, package in meanings.items():
+        if not (tag and package):
+            raise UsageError("import-words", f"--as takes TAG=PACKAGE, not '{tag}'", hint="as in --as spice-lib=spice")
+        choose_jobs(settings, (), (package,))
+    return meanings

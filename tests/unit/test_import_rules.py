@@ -125,6 +125,8 @@ MAY_IMPORT = {
     },
     "audit.findings": set(),
     "audit.listing": set(),
+    "importing.mails": {"errors", "localgit"},
+    "importing.choice": {"errors", "importing", "importing.mails"},
     "refreshing.home": {"command", "settings"},
     "mirrors.metadata.faults": {"errors"},
     "mirrors.metadata.indexed": {"mirrors.metadata.faults"},

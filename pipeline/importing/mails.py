@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The mails of an mbox: which of them are patches, and what git reads from these.
+
+`git mailsplit` and `git mailinfo` know encodings, charsets and mboxes; the tag in the subject they drop is read here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from pipeline import localgit
+from pipeline.errors import PatchError, UsageError
+
+# What stands before a subject: [PATCH spice-gtk v2 07/22], or [PATCH v2 07/22] [spice-gtk].
+_BRACKETS = re.compile(r"\s*\[([^\]]*)\]\s*")
+_NUMBER = re.compile(r"(\d{1,6})/(\d{1,6})")
+_VERSION = re.compile(r"[vV](\d{1,4})")
+_PLAIN_WORDS = {"patch", "rfc", "resend"}
+_MAX_BYTES = 200_000_000
+# Signatures of a mail: they say nothing of the patch.
+_SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Envelope:
+    """A mail as its subject tells of it: `number` of `total` in the whole series; a patch sent alone is 1 of 1.
+
+    `repositories` are the words of its tag that say where it belongs. What has no tag of a patch has the version 0.
+    """
+
+    path: Path
+    subject: str
+    number: int = 0
+    total: int = 0
+    version: int = 0
+    repositories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatchMail:
+    """One mail that bears a patch. The `diff` begins with the line `---`."""
+
+    envelope: Envelope
+    subject: str
+    author: str
+    address: str
+    date: str
+    message_id: str
+    message: str
+    diff: bytes
+
+    @property
+    def place(self) -> str:
+        """Where it is in the series, as people say it."""
+        return f"{self.envelope.number}/{self.envelope.total}"
+
+
+def envelopes(path: Path, scratch_dir: Path) -> tuple[Envelope, ...]:
+    """The mails of an mbox, in no order. Raises: UsageError for what is no mbox."""
+    _refuse_unreadable(path)
+    mails_dir = scratch_dir / "mails"
+    mails_dir.mkdir(parents=True)
+    code, told = localgit.run(scratch_dir, "mailsplit", f"-o{mails_dir}", "-d6", "-b", "--", str(path.absolute()))
+    if code != 0:
+        raise _no_mbox(path, told)
+    return tuple(_envelope(each) for each in sorted(mails_dir.iterdir()))
+
+
+def read(envelope: Envelope) -> PatchMail | None:
+    """The patch that a mail bears; `None` for one without. Raises: PatchError for one that cannot be taken."""
+    path = envelope.path
+    message_path, diff_path = path.with_suffix(".msg"), path.with_suffix(".diff")
+    code, told = localgit.run(path.parent, "mailinfo", str(message_path), str(diff_path), stdin_path=path)
+    if code != 0:
+        raise _untaken(envelope, f"git cannot read it: {told}")
+    diff = diff_path.read_bytes()
+    if not re.search(rb"^(diff --git |--- [^\n]+\n\+\+\+ )", diff, re.MULTILINE):
+        return None
+    mail = _mail(path)
+    _refuse_attachment(mail, envelope)
+    info = dict(line.partition(": ")[::2] for line in told.splitlines() if ": " in line)
+    return PatchMail(
+        envelope=envelope,
+        subject=info.get("Subject", ""),
+        author=info.get("Author", ""),
+        address=info.get("Email", ""),
+        date=_date(info.get("Date", ""), envelope),
+        message_id=" ".join(_text(mail, "Message-Id").split()),
+        message=message_path.read_bytes().decode("utf-8", "replace").strip("\n"),
+        diff=_without_signature(diff),
+    )
+
+
+def _refuse_unreadable(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            start = stream.read(5)
+    except OSError as error:
+        raise UsageError("no-mbox", f"{path} cannot be read: {error.strerror}", hint="name an mbox file") from None
+    if size > _MAX_BYTES:
+        raise UsageError(
+            "mbox-size", f"{path} has {size / 1e6:.0f} MB: that is no patch series", hint="export one thread"
+        )
+    if start != b"From ":
+        raise _no_mbox(path, "it does not begin with 'From '")
+
+
+def _no_mbox(path: Path, why: str) -> UsageError:
+    return UsageError(
+        "no-mbox",
+        f"{path} is no mbox: {why}",
+        hint="export the thread as an mbox, or make one: `git format-patch --stdout BASE.. > FILE.mbox`",
+    )
+
+
+def _mail(path: Path) -> EmailMessage:
+    return BytesParser(policy=policy.default).parsebytes(path.read_bytes().partition(b"\n")[2])
+
+
+def _envelope(path: Path) -> Envelope:
+    """What the brackets of a subject say. A patch that a reply quotes, or proposes, is not of the series."""
+    subject = " ".join(_text(_mail(path), "Subject").split())
+    words: list[str] = []
+    rest = subject
+    while match := _BRACKETS.match(rest):
+        words += match[1].split()
+        rest = rest[match.end() :]
+    if "patch" not in (word.lower() for word in words):
+        return Envelope(path=path, subject=subject)
+    found = Envelope(path=path, subject=subject, number=1, total=1, version=1)
+    for word in words:
+        if numbers := _NUMBER.fullmatch(word):
+            found = replace(found, number=int(numbers[1]), total=int(numbers[2]))
+        elif versioned := _VERSION.fullmatch(word):
+            found = replace(found, version=int(versioned[1]))
+        elif word.lower() not in _PLAIN_WORDS:
+            found = replace(found, repositories=(*found.repositories, word))
+    return found
+
+
+def _refuse_attachment(mail: EmailMessage, envelope: Envelope) -> None:
+    for part in mail.walk():
+        kind = part.get_content_type()
+        if part.get_content_maintype() not in ("text", "multipart") and kind not in _SIGNATURES:
+            name = part.get_filename() or "no name"
+            raise _untaken(envelope, f"it has an attachment that is no text ({kind}, {name})")
+
+
+def _date(text: str, envelope: Envelope) -> str:
+    """When it was written, which the release's date comes from. Raises: PatchError."""
+    try:
+        parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, OSError):
+        raise _untaken(envelope, f"its date '{text}' is none") from None
+    return text
+
+
+def _without_signature(diff: bytes) -> bytes:
+    """The diff without the mail's closing lines, which git would ignore and people would ask about."""
+    head, found, tail = diff.rpartition(b"\n-- \n")
+    return head + b"\n" if found and b"\n@@ " not in tail and b"\ndiff " not in tail else diff
+
+
+def _text(mail: EmailMessage, name: str) -> str:
+    """A header's text; broken encodings in it are shown, not fatal."""
+    try:
+        return str(mail[name] or "")
+    except (ValueError, LookupError, IndexError, AttributeError):  # seen: email's own parser on broken headers
+        return next(_raw(mail, name), "")
+
+
+def _raw(mail: EmailMessage, name: str) -> Iterator[str]:
+    return (str(value) for key, value in mail.raw_items() if key.lower() == name.lower())
+
+
+def _untaken(envelope: Envelope, why: str) -> PatchError:
+    return PatchError(
+        "mail-untaken",
+        f"the mail '{envelope.subject}' cannot be taken: {why}",
+        hint="mend that mail in the mbox, or apply it by hand and export it with `git format-patch`",
+    )

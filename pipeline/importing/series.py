@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The patches of one package as they will lie in its series: names, files, and whether they fit its source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from email.header import Header
+from email.utils import formataddr
+from pathlib import Path
+
+from pipeline import compat, files
+from pipeline.errors import PatchError
+from pipeline.importing.mails import PatchMail
+from pipeline.model import PatchVerdict
+from pipeline.series import SeriesPatch, number_of, read_series
+from pipeline.settings import Settings
+from pipeline.sources.history import History
+from pipeline.sourcespec import parse_source
+
+# As git format-patch names its files. Source: git-format-patch(1), --filename-max-length.
+_NAME_LETTERS = 52
+_FROM = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
+_MESSAGE_ID = re.compile(r"^Message-Id: *(\S+)", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewPatch:
+    """A patch that comes to a package's series; `verdict` is how it fits, `None` where no source is at hand."""
+
+    mail: PatchMail
+    name: str
+    content: bytes
+    verdict: PatchVerdict | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageImport:
+    """What comes to one package, behind what it has; `had` counts mails that were imported before."""
+
+    package: str
+    patches_dir: Path
+    new: tuple[NewPatch, ...]
+    had: int
+    tried_on: str = ""
+
+
+def plan(settings: Settings, package: str, mails: Sequence[PatchMail], scratch_dir: Path) -> PackageImport:
+    """The patches that the package's series would get, tried on its source where that is a repository here.
+
+    Raises: PatchError for a series that cannot be read, or a patch that the pipeline does not take; UsageError.
+    """
+    patches_dir = settings.root_dir / "patches" / package
+    old = read_series(patches_dir) if (patches_dir / "series").is_file() else ()
+    known = {match[1] for patch in old if (match := _MESSAGE_ID.search(_head(patch.path)))}
+    coming = [mail for mail in mails if not mail.message_id or mail.message_id not in known]
+    first = max((int(number_of(patch.path.name)) for patch in old), default=0) + 1
+    if first + len(coming) > 10_000:
+        raise PatchError("series-long", f"{package} would have more than 9999 patches", hint="begin a series anew")
+    new = tuple(
+        NewPatch(mail=mail, name=_file_name(number, mail.subject), content=_content(mail))
+        for number, mail in enumerate(coming, first)
+    )
+    planned = PackageImport(package=package, patches_dir=patches_dir, new=new, had=len(mails) - len(coming))
+    staged = _stage(planned, scratch_dir / package)
+    return _tried(settings, planned, old, staged) if staged else planned
+
+
+def write(planned: PackageImport) -> None:
+    """Lay the patches into the series: files first, then the list that names them, so that a kill leaves no half."""
+    if not planned.new:
+        return
+    planned.patches_dir.mkdir(parents=True, exist_ok=True)
+    for patch in planned.new:
+        files.write_whole(planned.patches_dir / patch.name, patch.content)
+    series_path = planned.patches_dir / "series"
+    before = series_path.read_bytes() if series_path.is_file() else b""
+    gap = b"\n" if before and not before.endswith(b"\n") else b""
+    lines = "".join(f"{patch.name}\n" for patch in planned.new).encode()
+    files.write_whole(series_path, before + gap + lines)
+
+
+def forget_leftovers(settings: Settings, package: str, mails: Sequence[PatchMail]) -> None:
+    """Remove the patches of these mails that an import laid there and was killed before it listed them."""
+    patches_dir = settings.root_dir / "patches" / package
+    series_path = patches_dir / "series"
+    listed = series_path.read_text(encoding="utf-8", errors="replace").split() if series_path.is_file() else []
+    coming = {mail.message_id for mail in mails if mail.message_id}
+    for path in patches_dir.glob("*.patch"):
+        if path.name not in listed and (match := _MESSAGE_ID.search(_head(path))) and match[1] in coming:
+            path.unlink()
+
+
+def _tried(
+    settings: Settings, planned: PackageImport, old: Sequence[SeriesPatch], staged: Sequence[SeriesPatch]
+) -> PackageImport:
+    """The plan with how each patch fits behind those that are there, on the tag that the package is made from."""
+    repository, tag = _repository(settings, planned.package)
+    if not repository:
+        return planned
+    history = History(repository)
+    history.tags(tag)
+    verdicts = compat.try_series(history, tag, [*old, *staged]).patches[len(old) :]
+    tried = zip(planned.new, verdicts, strict=True)
+    return replace(
+        planned, new=tuple(replace(patch, verdict=verdict) for patch, verdict in tried), tried_on=f"{repository}@{tag}"
+    )
+
+
+def _repository(settings: Settings, package: str) -> tuple[str, str]:
+    """A git repository of this machine that the package can be made from, and the tag; empty where there is none."""
+    chosen = settings.source_override
+    listed = [parse_source(text) for texts in settings.packages[package].sources.values() for text in texts]
+    for source in (chosen,) if chosen else listed:
+        path = Path(source.location.removeprefix("file://"))
+        path = path if chosen else settings.root_dir / path
+        if source.kind == "git" and path.is_dir():
+            return str(path), source.tag
+    return "", ""
+
+
+def _stage(planned: PackageImport, folder: Path) -> tuple[SeriesPatch, ...]:
+    """The new patches as a series of its own, read back as the pipeline will read them. Raises: PatchError."""
+    if not planned.new:
+        return ()
+    folder.mkdir(parents=True)
+    for patch in planned.new:
+        (folder / patch.name).write_bytes(patch.content)
+    (folder / "series").write_text("".join(f"{patch.name}\n" for patch in planned.new), encoding="utf-8")
+    return read_series(folder)
+
+
+def _head(path: Path) -> str:
+    return path.read_bytes().partition(b"\n\n")[0].decode("utf-8", "replace")
+
+
+def _file_name(number: int, subject: str) -> str:
+    words = re.sub(r"[^A-Za-z0-9._]+", "-", subject, flags=re.ASCII).strip("-.")
+    return f"{number:04d}-{re.sub(r'[.]{2,}', '.', words)[:_NAME_LETTERS].strip('-.') or 'patch'}.patch"
+
+
+def _content(mail: PatchMail) -> bytes:
+    """The mail as `git format-patch` would write it, with the number that mattered in the mailed series left out."""
+    head = [
+        _FROM,
+        f"From: {formataddr((mail.author, mail.address))}",
+        f"Date: {mail.date}",
+        f"Subject: {Header(f'[PATCH] {mail.subject}', 'utf-8' if not mail.subject.isascii() else 'us-ascii').encode()}",
+        *([f"Message-Id: {mail.message_id}"] if mail.message_id else []),
+    ]
+    body = mail.message.strip("\n")
+    diff = mail.diff if mail.diff.startswith(b"---\n") else b"---\n" + mail.diff
+    return "\n".join([*head, "", *([body] if body else []), ""]).encode() + diff

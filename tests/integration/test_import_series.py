@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`nox -s import_series` on a thread as people mail it: 22 patches over six repositories, shuffled, in two versions."""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.series import read_series
+from tests.integration.checkout import Checkout, Result
+
+# How SPICE power control was mailed: 22 patches, six repositories.
+PATCHES = {"spice-protocol": 2, "spice-common": 3, "spice": 5, "spice-gtk": 4, "qemu": 6, "virt-viewer": 2}
+TOTAL = sum(PATCHES.values())
+AUTHOR = "Jürgen Größe <juergen@example.org>"
+_GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "Jürgen Größe",
+        "GIT_AUTHOR_EMAIL": "juergen@example.org", "GIT_COMMITTER_NAME": "c", "GIT_COMMITTER_EMAIL": "c@example.org",
+        "GIT_AUTHOR_DATE": "2026-03-03T10:00:00+0100", "GIT_COMMITTER_DATE": "2026-03-03T10:00:00+0100"}  # fmt: skip
+
+
+def git(folder: Path, *words: str) -> str:
+    env = {**os.environ, **_GIT}
+    return subprocess.run(["git", *words], cwd=folder, env=env, check=True, capture_output=True, text=True).stdout
+
+
+@dataclass
+class Mail:
+    """One mail to be; `headers` and `body` can be spoiled."""
+
+    number: int
+    repository: str
+    subject: str
+    body: str
+    version: int = 2
+    headers: dict[str, str] = field(default_factory=dict)
+    tag: str | None = None
+
+    def text(self, total: int = TOTAL) -> bytes:
+        version = f" v{self.version}" if self.version > 1 else ""
+        tag = f"[PATCH {self.repository}{version} {self.number:02d}/{total}]" if self.tag is None else self.tag
+        headers = {
+            "From": "=?UTF-8?q?J=C3=BCrgen_Gr=C3=B6=C3=9Fe?= <juergen@example.org>",
+            "Date": "Tue, 03 Mar 2026 10:00:00 +0100",
+            "Subject": f"{tag} {self.subject}",
+            "Message-Id": f"<v{self.version}-{self.number}@example.org>",
+            "MIME-Version": "1.0",
+            "Content-Type": "text/plain; charset=UTF-8",
+            "Content-Transfer-Encoding": "8bit",
+            **self.headers,
+        }
+        head = "".join(f"{name}: {value}\n" for name, value in headers.items() if value)
+        return f"From mboxrd@z Thu Jan  1 00:00:00 1970\n{head}\n{self.body}\n".encode()
+
+
+@dataclass
+class Thread:
+    """The repositories, each with a tag, and the mails of both versions."""
+
+    repositories: Mapping[str, Path]
+    mails: list[Mail]
+
+    def of(self, version: int) -> list[Mail]:
+        return [mail for mail in self.mails if mail.version == version]
+
+
+def _repository(folder: Path, name: str, count: int) -> list[str]:
+    """A repository with a tag, and the diffs of a series on it."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "-q")
+    (folder / "file.c").write_text("".join(f"line {number} of {name}\n" for number in range(60)))
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "start")
+    git(folder, "tag", "v1")
+    diffs = []
+    for number in range(count):
+        lines = (folder / "file.c").read_text().splitlines()
+        lines[5 + 7 * number] += f" // {number} = ü"
+        (folder / "file.c").write_text("\n".join(lines) + "\n")
+        git(folder, "commit", "-qam", "x")
+        diffs.append(git(folder, "diff", "--stat", "-p", "HEAD~", "HEAD"))
+    git(folder, "reset", "-q", "--hard", "v1")
+    return diffs
+
+
+@pytest.fixture(scope="module")
+def thread(tmp_path_factory: pytest.TempPathFactory) -> Thread:
+    home = tmp_path_factory.mktemp("repositories")
+    diffs = [(name, diff) for name, count in PATCHES.items() for diff in _repository(home / name, name, count)]
+    mails = []
+    for version in (1, 2):
+        for number, (name, diff) in enumerate(diffs, 1):
+            # v1 is a patch that fits nowhere: only the newest may be tried and taken.
+            told = diff if version == 2 else diff.replace("line", "former line")
+            body = f"Reason {number} of v{version}, für alle.\n\nSigned-off-by: {AUTHOR}\n---\n{told}-- \n2.39\n"
+            mails.append(Mail(number, name, f"{name}: power control, part {number}", body, version))
+    return Thread({name: home / name for name in PATCHES}, mails)
+
+
+def others(version: int) -> list[bytes]:
+    """A cover letter, and three replies, of which one quotes a patch."""
+    cover = Mail(0, "spice", "power control from the client", "What all of it is for.\n", version)
+    replies = [
+        Mail(3, "spice", "", body, version, {"Subject": f"Re: [PATCH spice v{version} 03/22] it", "Message-Id": ""})
+        for body in ("Looks good.\n", "> diff --git a/x b/x\n> --- a/x\n> +++ b/x\nWhy?\n",
+                     "Better:\n\ndiff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
+    ]  # fmt: skip
+    return [mail.text() for mail in (cover, *replies)]
+
+
+def mbox_of(path: Path, mails: Sequence[Mail], more: Sequence[bytes] = (), *, total: int = TOTAL) -> Path:
+    texts = [*(mail.text(total) for mail in mails), *more]
+    random.Random(7).shuffle(texts)
+    path.write_bytes(b"".join(texts))
+    return path
+
+
+@pytest.fixture
+def site(checkout: Checkout, thread: Thread) -> Checkout:
+    """A checkout that carries the six packages, each made from its repository."""
+    blocks = "".join(
+        f'\n[packages.{name}]\nversion = "1"\nlabel = "powercontrol"\n[packages.{name}.sources]\n'
+        f'demo = ["git:{path}@v1"]\nel6 = ["git:{path}@v1"]\n'
+        for name, path in thread.repositories.items()
+    )
+    settings = checkout.root / "pipeline.toml"
+    settings.write_text(settings.read_text() + blocks)
+    return checkout
+
+
+@pytest.fixture
+def run(site: Checkout, validator_of: Callable[[str], Any]) -> Callable[..., Result]:
+    def run(path: Path, *words: str) -> Result:
+        result = site.run("import_series", str(path), *words)
+        validator_of("import_series").validate(result.document)
+        return result
+
+    return run
+
+
+def patches_in(site: Checkout) -> dict[str, list[str]]:
+    """Package -> names in its series, of packages that have one."""
+    return {
+        path.parent.name: path.read_text().split()
+        for path in sorted((site.root / "patches").glob("*/series"))
+        if path.parent.name != "vdsm"
+    }
+
+
+def test_a_thread_is_taken_apart_and_each_series_applies_to_its_own_tree(site, run, thread, tmp_path) -> None:
+    path = mbox_of(tmp_path / "thread.mbox", thread.mails, [*others(1), *others(2)])
+    started = time.monotonic()
+    result = run(path)
+    seconds = time.monotonic() - started
+    assert result.code == 0, result.stderr
+    assert seconds < 2 * _slowness(), seconds
+    assert {name: len(names) for name, names in patches_in(site).items()} == PATCHES
+    document = result.document
+    assert (document["version"], document["left_aside"], document["no_patches"]) == (2, [1], 8)
+    states = [patch["state"] for each in document["packages"] for patch in each["patches"]]
+    assert states == ["clean"] * TOTAL
+    for name, repository in thread.repositories.items():
+        tree = tmp_path / "trees" / name
+        git(repository, "worktree", "add", "-q", "--detach", str(tree), "v1")
+        series = read_series(site.root / "patches" / name)
+        git(tree, "am", "-q", *(str(patch.path) for patch in series))
+        told = git(tree, "log", "--reverse", "--format=%an|%ae|%aI|%s|%b", "v1..").strip()
+        first = next(mail for mail in thread.of(2) if mail.repository == name)
+        assert told.startswith(f"Jürgen Größe|juergen@example.org|2026-03-03T10:00:00+01:00|{first.subject}|Reason ")
+        assert told.count("of v2, für alle.") == PATCHES[name]
+        assert f"Message-Id: <v2-{first.number}@example.org>" in series[0].path.read_text()
+        numbers = [int(patch.subject.rpartition(" ")[2]) for patch in series]
+        assert numbers == sorted(numbers)
+        git(repository, "worktree", "remove", "--force", str(tree))
+
+
+def _slowness() -> float:
+    """How much slower this machine is now than when it starts Python in 30 ms, one at least."""
+    started = time.monotonic()
+    subprocess.run(["python3", "-c", "import email, json"], check=True)
+    return max(1.0, (time.monotonic() - started) / 0.1)
+
+
+def test_a_dry_run_shows_the_table_and_writes_nothing(site, run, thread, tmp_path) -> None:
+    result = run(mbox_of(tmp_path / "m", thread.of(2)), "--dry-run")
+    assert result.code == 0 and patches_in(site) == {}
+    assert len(result.document["packages"]) == 6
+    assert "power-control-part-3" in result.stderr and "3/22" in result.stderr
+
+
+def test_again_changes_nothing_and_one_that_was_killed_is_done_to_its_end(site, run, thread, tmp_path) -> None:
+    path = mbox_of(tmp_path / "m", thread.of(2))
+    assert run(path).code == 0
+    before = {file: file.read_bytes() for file in (site.root / "patches").rglob("*") if file.is_file()}
+    again = run(path)
+    assert again.code == 0 and [each["had"] for each in again.document["packages"]] == list(PATCHES.values())
+    # Killed behind the files of the last package: nothing lists them yet.
+    (site.root / "patches" / "virt-viewer" / "series").unlink()
+    assert run(path).code == 0
+    assert before == {file: file.read_bytes() for file in (site.root / "patches").rglob("*") if file.is_file()}
+
+
+def test_patches_come_behind_those_that_are_there(site, run, thread, tmp_path) -> None:
+    assert run(mbox_of(tmp_path / "m", thread.of(2))).code == 0
+    lone = Mail(1, "qemu", "one more", "Why.\n---\n" + _after(thread, "qemu"), headers={"Message-Id": "<later@e.org>"})
+    assert run(mbox_of(tmp_path / "n", [lone], total=1)).code == 0
+    assert patches_in(site)["qemu"][-1] == "0007-one-more.patch"
+
+
+def _after(thread: Thread, name: str) -> str:
+    """A diff that fits behind the series of a repository."""
+    return (
+        f"diff --git a/file.c b/file.c\n--- a/file.c\n+++ b/file.c\n@@ -57,4 +57,4 @@\n line 56 of {name}\n"
+        f" line 57 of {name}\n line 58 of {name}\n-line 59 of {name}\n+the last\n"
+    )
+
+
+def _encoded(mail: Mail, how: str) -> Mail:
+    body = mail.body.encode()
+    coded = base64.encodebytes(body).decode() if how == "base64" else _quoted(body)
+    return Mail(mail.number, mail.repository, mail.subject, coded, 2, {"Content-Transfer-Encoding": how})
+
+
+def _quoted(body: bytes) -> str:
+    import quopri
+
+    return quopri.encodestring(body).decode()
+
+
+@pytest.mark.parametrize("how", ["base64", "quoted-printable"])
+def test_encodings(site, run, thread, tmp_path, how) -> None:
+    plain, coded = tmp_path / "plain", [_encoded(mail, how) for mail in thread.of(2)]
+    assert run(mbox_of(plain, coded)).code == 0
+    series = read_series(site.root / "patches" / "spice")
+    assert "für alle." in series[0].path.read_text() and "// 0 = ü" in series[0].path.read_text()
+
+
+def test_no_charset_and_a_subject_of_two_lines(site, run, thread, tmp_path) -> None:
+    mails = [Mail(m.number, m.repository, m.subject, m.body, 2, {"Content-Type": "", "MIME-Version": "",
+             "Subject": f"[PATCH {m.repository} v2 {m.number:02d}/22] a long\n subject {m.number}"})
+             for m in thread.of(2)]  # fmt: skip
+    assert run(mbox_of(tmp_path / "m", mails)).code == 0
+    series = read_series(site.root / "patches" / "qemu")
+    assert series[0].subject.startswith("a long subject ") and "für alle." in series[0].path.read_text()
+
+
+def _without_3(mails: list[Mail]) -> None:
+    mails[:] = [mail for mail in mails if mail.number not in (3, 9)]
+
+
+def _twice(mails: list[Mail]) -> None:
+    mails.append(Mail(4, "spice-common", "another", mails[3].body, headers={"Message-Id": "<o@e>"}))
+
+
+def _two(mails: list[Mail]) -> None:
+    mails[4].tag = "[PATCH spice qemu v2 05/22]"
+
+
+def _nobody(mails: list[Mail]) -> None:
+    mails[4].tag = "[PATCH v2 05/22]"
+
+
+def _stranger(mails: list[Mail]) -> None:
+    mails[4].tag = "[PATCH spice-comon v2 05/22]"
+
+
+def _outside(mails: list[Mail]) -> None:
+    mails[4].body = mails[4].body.replace("a/file.c", "a/../../etc/file.c").replace("b/file.c", "b/../../etc/file.c")
+
+
+def _attached(mails: list[Mail]) -> None:
+    mail = mails[4]
+    mail.headers = {"Content-Type": 'multipart/mixed; boundary="=b"'}
+    mail.body = ("--=b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
+                 f"{mail.body}\n--=b\n"
+                 'Content-Type: image/png; name="shot.png"\nContent-Disposition: attachment; filename="shot.png"\n'
+                 "Content-Transfer-Encoding: base64\n\niVBORw0KGgo=\n--=b--\n")  # fmt: skip
+
+
+def _bad_date(mails: list[Mail]) -> None:
+    mails[4].headers = {"Date": "yesterday"}
+
+
+def _unfitting(mails: list[Mail]) -> None:
+    mails[4].body = mails[4].body.replace("line", "other line")
+
+
+def _binary(mails: list[Mail]) -> None:
+    mails[4].body = "Why.\n---\ndiff --git a/p.png b/p.png\nindex 1..2\nGIT binary patch\nliteral 0\nHcmV?d00001\n\n"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_without_3, "the series of 22 patches lacks 3, 9"),
+        (_twice, "two patches have the number 4"),
+        (_two, "is tagged for spice and qemu: it cannot be for both"),
+        (_nobody, "has no tag that says where it belongs"),
+        (_stranger, "is for spice-comon, and there is no such package"),
+        (_outside, "names a/../../etc/file.c, which is outside of its source"),
+        (_attached, "it has an attachment that is no text (image/png, shot.png)"),
+        (_bad_date, "its date 'yesterday' is none"),
+        (_unfitting, "does not fit spice-common at "),
+        (_binary, "changes a binary file, which the pipeline does not take"),
+    ],
+)
+def test_what_cannot_be_taken_is_told_and_nothing_is_written(site, run, thread, tmp_path, spoil, told) -> None:
+    mails = [Mail(m.number, m.repository, m.subject, m.body) for m in thread.of(2)]
+    spoil(mails)
+    result = run(mbox_of(tmp_path / "m", mails))
+    assert result.code == 12
+    assert told in result.error_line
+    assert "mend: " in result.stderr
+    assert patches_in(site) == {}
+
+
+def test_what_a_tag_means_can_be_said(site, run, thread, tmp_path) -> None:
+    mails = [Mail(m.number, m.repository, m.subject, m.body) for m in thread.of(2)]
+    mails[4].tag = "[PATCH lib v2 05/22]"
+    assert run(mbox_of(tmp_path / "m", mails), "--as", "lib=spice-common").code == 0
+    assert len(patches_in(site)["spice-common"]) == 3
+
+
+def test_an_earlier_version_can_be_asked_for(run, thread, tmp_path) -> None:
+    path = mbox_of(tmp_path / "m", thread.mails)
+    result = run(path, "--version", "1", "--dry-run")
+    assert result.code == 12 and "does not fit spice-protocol" in result.error_line
+    assert run(path, "--version", "3").code == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no mbox\n", None, b"From a@b Thu Jan  1 00:00:00 1970\nSubject: x\n\nhi\n"])
+def test_what_is_no_mbox(site, run, tmp_path, content) -> None:
+    path = tmp_path / "m"
+    if content is not None:
+        path.write_bytes(content)
+    result = run(path)
+    assert result.code in (2, 12)
+    assert len(result.error_line) < 300 and "Traceback" not in result.stderr
