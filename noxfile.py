@@ -49,6 +49,7 @@ COMMANDS = {
     "refresh": "Rebase the series onto another tag of upstream's.",
     "import_series": "A mailed series, taken apart into the packages' own: -- FILE.mbox.",
     "engine_properties": "The engine-config line that adds our VM properties: -- --current TEXT.",
+    "report": "The page of the last runs, made anew: out/index.html.",
     "doctor": "What this machine can do, and what mends what it cannot.",
 }
 

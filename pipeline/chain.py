@@ -90,7 +90,7 @@ class Chain:
         if self.error is None or isinstance(error, Interrupted):
             self.error, self.failed_stage = error, stage.name
         log = str(error.log_path or "")
-        return StageOutcome(stage=stage.name, result="failed", reason=error.message, log=log)
+        return StageOutcome(stage=stage.name, result="failed", reason=error.message, log=log, hint=error.hint)
 
     def _do(self, stage: Stage) -> StageOutcome:
         context = self._context_of(stage)

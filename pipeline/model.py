@@ -439,7 +439,7 @@ class TagVerdict:
 class StageOutcome:
     """How one stage of one job ended; `reason` says why it ran, was cached or failed.
 
-    `finished` is when a cached result was made.
+    `finished` is when a cached result was made, `hint` what mends a failure.
     """
 
     stage: str
@@ -448,6 +448,7 @@ class StageOutcome:
     reason: str = ""
     log: str = ""
     finished: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -470,3 +471,6 @@ class JobOutcome:
     build: BuildResult | None = None
     changes: Changes | None = None
     patches: tuple[AppliedPatch, ...] = field(default=())
+    image: Image | None = None
+    srpm: Srpm | None = None
+    provenance: Provenance | None = None

@@ -130,7 +130,8 @@ class Run:
             with lease.held(place, publisher(), self.progress, log_path=log_path):
                 chain.run()
         except PipelineError as locked:
-            chain.outcomes.append(StageOutcome(stage="repo", result="failed", reason=locked.message))
+            row = StageOutcome(stage="repo", result="failed", reason=locked.message, hint=locked.hint)
+            chain.outcomes.append(row)
             return locked, "repo"
         return chain.error, chain.failed_stage
 
@@ -140,7 +141,7 @@ class Run:
             StageOutcome(stage=stage.name, result="skipped", reason="image failed")
             for stage in (*self._wanted(JOB_STAGES), *self._wanted(TARGET_STAGES))
         ]
-        rows[0] = StageOutcome(stage="image", result="failed", reason=error.message)
+        rows[0] = StageOutcome(stage="image", result="failed", reason=error.message, hint=error.hint)
         for row in rows:
             self.progress.ended(target, row)
         outcomes = tuple(JobOutcome(job=job, stages=tuple(rows)) for job in jobs)
@@ -219,6 +220,9 @@ def _outcome(job: Job, chain: Chain) -> JobOutcome:
         build=records.get("build"),
         changes=records.get("changes"),
         patches=tree.patches if tree else (),
+        image=records.get("image"),
+        srpm=srpm,
+        provenance=records.get("provenance"),
     )
 
 

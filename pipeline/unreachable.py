@@ -109,7 +109,8 @@ class Search:
 
     def find_shared(self, packages: Iterable[str], caches_in_use: frozenset[str]) -> Iterator[Item]:
         """What nothing needs beside the folders of jobs; whoever asks holds the lock of the out directory."""
-        half_made = [path for path in _children(self.out_path) if _HALF_MADE.fullmatch(path.name)]
+        around = (*_children(self.out_path), *_children(self.out_path / "history"))
+        half_made = [path for path in around if _HALF_MADE.fullmatch(path.name)]
         yield from self._item("half-made files", "a killed run left them", half_made)
         yield from self._item("workspaces", "a killed run left them", _children(self.out_path / ".work"))
         for path in _children(self.out_path / ".cache" / "mirror"):

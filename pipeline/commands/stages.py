@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pipeline.commands.frame import exit_with, main, print_json, session_line, with_flags
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pipeline.errors import PipelineError
     from pipeline.model import Job
     from pipeline.progress import Progress
+    from pipeline.report.record import Told
+    from pipeline.run import Run
     from pipeline.settings import Settings
 
 
@@ -54,7 +58,10 @@ def plan(**flags: Any) -> None:
 
 def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict[str, Any]) -> int:
     """Run or plan up to a stage; the exit code."""
+    from datetime import datetime, timezone
+
     from pipeline import document, lock, summary
+    from pipeline.report import conclusion
     from pipeline.run import Run, empty_scratch, new_attempt
     from pipeline.settings import choose_jobs
 
@@ -72,13 +79,17 @@ def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict
         raise refusal
     with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
         empty_scratch(settings.out_path)
+        started = datetime.now(timezone.utc)
         summary.tell_start(jobs, last_stage, settings, progress)
         try:
             outcomes = run.perform(jobs, keep_going=flags["keep_going"])
             document.write_results(outcomes, settings)
+            page_path = conclusion.conclude(_told(run, started), outcomes, settings, progress)
         finally:
             empty_scratch(settings.out_path)
     summary.tell_end(outcomes, progress, reproduce=_command_for)
+    if page_path:
+        progress.heading(f"report: {page_path}")
     print_json(document.run_document(outcomes, settings), flags)
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if errors and flags["with_traceback"]:
@@ -96,6 +107,21 @@ def _refusal(last_stage: str, settings: Settings, jobs: tuple[Job, ...], progres
     if refusal is None and "sign" in needed_for(last_stage):
         return choice.refusal(settings, jobs, progress)
     return refusal
+
+
+def _told(run: Run, started: datetime) -> Told:
+    """What the history says of this run besides its outcomes."""
+    from pipeline.report.record import Told
+
+    return Told(
+        attempt=run.attempt,
+        started=started,
+        finished=started.now(started.tzinfo),
+        last_stage=run.last_stage,
+        words=tuple(sys.argv[1:]),
+        command=session_line(sys.argv[1], sys.argv[2:]),
+        reproduce=_command_for,
+    )
 
 
 def _command_for(stage: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands that look after this machine: doctor, clean."""
+"""The commands that look after this machine and its out directory: doctor, report, clean."""
 
 from __future__ import annotations
 
@@ -26,6 +26,24 @@ def doctor(**flags: Any) -> None:
     exit_with(examine, flags, room.failed_document)
 
 
+@main.command(help="Make out/index.html anew from the history of runs; no stage is run.")
+@with_flags
+def report(**flags: Any) -> None:
+    from pipeline.report import told
+
+    # Without the lock: a history file is there whole or not at all, and so is the page.
+    def make(settings: Settings, progress: Progress) -> int:
+        from pipeline.report import conclusion, page
+
+        written = page.write(settings.out_path)
+        conclusion.warn(written, progress)
+        progress.heading(f"report: {written.path}")
+        print_json(told.document(written), flags)
+        return 0
+
+    exit_with(make, flags, told.failed_document)
+
+
 @main.command(help="Tell what in out/ nothing needs any more; with --remove, remove it.")
 @click.option("--remove", is_flag=True, help="Remove it; without this, nothing is touched.")
 @click.option("--older-than", default="", metavar="DAYS", help="Only what is older.")
@@ -38,6 +56,7 @@ def clean(remove: bool, older_than: str, keep_size: str, keep_logs: int, **flags
     def tidy(settings: Settings, progress: Progress) -> int:
         from pipeline import clean as room
         from pipeline import lock
+        from pipeline.report import conclusion
         from pipeline.settings import choose_jobs
 
         wish = room.read_wish(older_than, keep_size, keep_logs, remove=remove and not flags["dry_run"])
@@ -45,10 +64,12 @@ def clean(remove: bool, older_than: str, keep_size: str, keep_logs: int, **flags
         room.refuse_foreign(settings)
         everything = not (flags["targets"] or flags["packages"])
         with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
-            report = room.clean(settings, jobs, everything=everything, wish=wish, progress=progress)
+            found = room.clean(settings, jobs, everything=everything, wish=wish, progress=progress)
+            if found.removed:
+                conclusion.again(settings.out_path, progress)
         words = [word for word in sys.argv[2:] if word not in ("--dry-run", "--json", "--remove")]
-        room.tell(report, progress, command_line=session_line("clean", [*words, "--remove"]))
-        print_json(room.document(report), flags)
+        room.tell(found, progress, command_line=session_line("clean", [*words, "--remove"]))
+        print_json(room.document(found), flags)
         return 0
 
     exit_with(tidy, flags)

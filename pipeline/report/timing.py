@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How long each stage took, against what it took before. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from pipeline.report.history import History, JobRow
+
+_LAST = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """One stage's bar; `width` and `mark` are per cent of the longest, `mark` is where the median is, if there is one."""
+
+    stage: str
+    result: str
+    width: float
+    mark: float | None
+    words: str
+
+
+def bars(job: JobRow, before: Sequence[History]) -> tuple[Bar, ...]:
+    """A bar for each stage that came to be done or looked up; `before` are earlier runs, newest first."""
+    rows = [row for row in job.stages if row.result != "skipped"]
+    usual = {row.stage: times(job, row.stage, before) for row in rows}
+    shown = [row.seconds for row in rows] + [median(found) for found in usual.values() if found]
+    longest = max([*shown, 0.001])
+    return tuple(
+        Bar(
+            stage=row.stage,
+            result=row.result,
+            width=_percent(row.seconds, longest),
+            mark=_percent(median(usual[row.stage]), longest) if usual[row.stage] else None,
+            words=", ".join(each for each in (_taken(row.result, row.seconds), _usual(usual[row.stage])) if each),
+        )
+        for row in rows
+    )
+
+
+def times(job: JobRow, stage: str, before: Sequence[History]) -> list[float]:
+    """The last ten times of a stage of the same job, in seconds, newest first; what was cached or failed says nothing."""
+    found = (
+        row.seconds
+        for run in before
+        for each in run.run.jobs
+        if (each.target, each.package) == (job.target, job.package)
+        for row in each.stages
+        if row.stage == stage and row.result == "ok"
+    )
+    return [seconds for _, seconds in zip(range(_LAST), found, strict=False)]
+
+
+def seconds(count: float) -> str:
+    """A time for people."""
+    if count >= 60:
+        return f"{int(count) // 60} min {int(count) % 60} s"
+    return f"{count:.0f} s" if count >= 10 else f"{count:.1f} s" if count >= 0.05 else "no time"
+
+
+def _taken(result: str, taken: float) -> str:
+    if result == "cached":
+        return "cached"
+    return f"failed after {seconds(taken)}" if result == "failed" else seconds(taken)
+
+
+def _usual(found: Sequence[float]) -> str:
+    if not found:
+        return ""
+    return (
+        f"median of the last {len(found)}: {seconds(median(found))}"
+        if len(found) > 1
+        else (f"the time before: {seconds(found[0])}")
+    )
+
+
+def _percent(part: float, whole: float) -> float:
+    return round(100 * part / whole, 1)
