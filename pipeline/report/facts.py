@@ -23,12 +23,11 @@ There = Callable[[str], bool]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chip:
-    """One field of the verdict grid; `link` is the log's, empty where there is none. `of` says which run made it."""
+    """One field of the verdict grid; `link` is the log's, empty where there is none."""
 
     stage: str
     result: str
     time: str
-    reason: str
     link: str
 
 
@@ -167,7 +166,6 @@ def _chips(job: JobRow, before: Sequence[History], there: There) -> tuple[Chip, 
             stage=row.stage,
             result=row.result,
             time=timing.seconds(row.seconds) if row.result in ("ok", "failed") else "",
-            reason=row.reason.partition("\n")[0],
             link=link(row.log or (_made_by(job, row.stage, before) if row.result == "cached" else ""), there),
         )
         for row in job.stages

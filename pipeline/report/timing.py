@@ -14,13 +14,14 @@ _LAST = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """One stage's bar; `width` and `mark` are per cent of the longest, `mark` is where the median is, if there is one."""
+    """One stage's bar; `width`, and `mark` where there is a median, are per cent of the longest."""
 
     stage: str
     result: str
     width: float
     mark: float | None
     words: str
+    why: str
 
 
 def bars(job: JobRow, before: Sequence[History]) -> tuple[Bar, ...]:
@@ -35,6 +36,7 @@ def bars(job: JobRow, before: Sequence[History]) -> tuple[Bar, ...]:
             result=row.result,
             width=_percent(row.seconds, longest),
             mark=_percent(median(usual[row.stage]), longest) if usual[row.stage] else None,
+            why=row.reason if row.result != "failed" else "",
             words=", ".join(each for each in (_taken(row.result, row.seconds), _usual(usual[row.stage])) if each),
         )
         for row in rows
@@ -42,7 +44,7 @@ def bars(job: JobRow, before: Sequence[History]) -> tuple[Bar, ...]:
 
 
 def times(job: JobRow, stage: str, before: Sequence[History]) -> list[float]:
-    """The last ten times of a stage of the same job, in seconds, newest first; what was cached or failed says nothing."""
+    """The last ten times of a stage of the same job, in seconds, newest first; cached and failed ones do not count."""
     found = (
         row.seconds
         for run in before
@@ -58,7 +60,7 @@ def seconds(count: float) -> str:
     """A time for people."""
     if count >= 60:
         return f"{int(count) // 60} min {int(count) % 60} s"
-    return f"{count:.0f} s" if count >= 10 else f"{count:.1f} s" if count >= 0.05 else "no time"
+    return f"{count:.0f} s" if count >= 10 else f"{count:.1f} s" if count >= 0.1 else "< 0.1 s"
 
 
 def _taken(result: str, taken: float) -> str:
