@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the page says of the newest run, computed from the histories alone. Pure but for asking which files are there."""
+"""What the page says of the newest run, from the histories alone. Pure but for asking which files are there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
+from textwrap import dedent
 from urllib.parse import quote
 
 from pipeline.report import timing, verdict
@@ -138,7 +139,7 @@ def link(path: str, there: There) -> str:
 def _told(failure: Failure, there: There) -> Told:
     sentence, _, more = failure.message.partition("\n")
     where = f"{verdict.label(failure)}: {failure.stage}"
-    return Told(where=where, sentence=sentence, more=more, link=link(failure.log, there), failure=failure)
+    return Told(where=where, sentence=sentence, more=dedent(more), link=link(failure.log, there), failure=failure)
 
 
 def _job(row: JobRow, details: Details, run: History, before: Sequence[History], there: There) -> Job:

@@ -10,6 +10,8 @@ from statistics import median
 from pipeline.report.history import History, JobRow
 
 _LAST = 10
+# What the ledger says of all stages of a first run says nothing of any of them.
+_FIRST = "not done before"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +38,7 @@ def bars(job: JobRow, before: Sequence[History]) -> tuple[Bar, ...]:
             result=row.result,
             width=_percent(row.seconds, longest),
             mark=_percent(median(usual[row.stage]), longest) if usual[row.stage] else None,
-            why=row.reason if row.result != "failed" else "",
+            why=row.reason if row.result == "ok" and row.reason != _FIRST else "",
             words=", ".join(each for each in (_taken(row.result, row.seconds), _usual(usual[row.stage])) if each),
         )
         for row in rows

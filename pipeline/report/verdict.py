@@ -21,7 +21,7 @@ class Verdict:
 def of(run: History) -> Verdict:
     """What came of a run: what failed first, and then what is published or done."""
     if run.failures or run.run.error:
-        stages = [f"{each.stage} of {label(each)}" for each in run.failures] or ["no stage at all"]
+        stages = [f"{each.stage} of {_whose(run, each)}" for each in run.failures] or ["no stage at all"]
         word = "Interrupted at" if run.interrupted else "Failed at stage" if len(stages) == 1 else "Failed at stages"
         good = _done(run, [job for job in run.pairs if not _broken(job[0])])
         return Verdict(kind="failed", sign="✗", words=f"{word} {_listed(stages)}{f'; {good}' if good else ''}")
@@ -53,10 +53,18 @@ def _done(run: History, jobs: list[tuple[JobRow, Details]]) -> str:
     return _listed(told)
 
 
+def _whose(run: History, failure: Failure) -> str:
+    return _name(run, failure.target, failure.package) if failure.package else failure.target
+
+
 def _job_name(run: History, job: JobRow) -> str:
+    return _name(run, job.target, job.package)
+
+
+def _name(run: History, target: str, package: str) -> str:
     """The target, and the package only where a target has several."""
-    alone = sum(each.target == job.target for each in run.run.jobs) == 1
-    return job.target if alone else f"{job.target}/{job.package}"
+    alone = sum(each.target == target for each in run.run.jobs) == 1
+    return target if alone else f"{target}/{package}"
 
 
 def _broken(job: JobRow) -> bool:
