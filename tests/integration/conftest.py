@@ -24,10 +24,11 @@ from pipeline.rpmbuild import read_rpm
 from pipeline.settings import read_settings
 from pipeline.signing import home, keyring, packages
 from pipeline.stages import publish, repo
+from tests.browser import browser
 from tests.integration import papers
 from tests.integration.checkout import checkout, kept_release, released
 
-__all__ = ["checkout", "kept_release", "released"]  # fixtures
+__all__ = ["browser", "checkout", "kept_release", "released"]  # fixtures
 
 ROOT_DIR = Path(__file__).parents[2]
 
