@@ -111,12 +111,14 @@ def _refusal(last_stage: str, settings: Settings, jobs: tuple[Job, ...], progres
 
 def _told(run: Run, started: datetime) -> Told:
     """What the history says of this run besides its outcomes."""
+    from datetime import datetime, timezone
+
     from pipeline.report.record import Told
 
     return Told(
         attempt=run.attempt,
         started=started,
-        finished=started.now(started.tzinfo),
+        finished=datetime.now(timezone.utc),
         last_stage=run.last_stage,
         words=tuple(sys.argv[1:]),
         command=session_line(sys.argv[1], sys.argv[2:]),

@@ -64,9 +64,11 @@ def clean(remove: bool, older_than: str, keep_size: str, keep_logs: int, **flags
         room.refuse_foreign(settings)
         everything = not (flags["targets"] or flags["packages"])
         with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
-            found = room.clean(settings, jobs, everything=everything, wish=wish, progress=progress)
-            if found.removed:
-                conclusion.again(settings.out_path, progress)
+            try:
+                found = room.clean(settings, jobs, everything=everything, wish=wish, progress=progress)
+            finally:
+                if wish.remove:
+                    conclusion.again(settings.out_path, progress)
         words = [word for word in sys.argv[2:] if word not in ("--dry-run", "--json", "--remove")]
         room.tell(found, progress, command_line=session_line("clean", [*words, "--remove"]))
         print_json(room.document(found), flags)
