@@ -85,7 +85,10 @@ class RunLine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """All that the page says of the newest run, and the table of the last ones."""
+    """All that the page says of the newest run, and the table of the last ones.
+
+    `release` is the last release where that failed and what ran since was less.
+    """
 
     run: History
     verdict: Verdict
@@ -98,6 +101,7 @@ class Page:
     jobs: tuple[Job, ...]
     mirrors: tuple[Published, ...]
     runs: tuple[RunLine, ...]
+    release: RunLine | None
 
 
 def page(runs: Sequence[History], there: There) -> Page:
@@ -115,6 +119,7 @@ def page(runs: Sequence[History], there: There) -> Page:
         jobs=tuple(_job(row, details, run, before, there) for row, details in run.pairs),
         mirrors=run.run.mirror.repositories if run.run.mirror else (),
         runs=tuple(_line(each, there) for each in runs[:_RUNS_SHOWN]),
+        release=_failed_release(runs, there),
     )
 
 
@@ -196,6 +201,11 @@ def _tests(details: Details) -> tuple[TestLine, ...]:
     wanted = sorted({*tests.pristine.failed, *tests.patched.failed})
     lines = [TestLine(name=name, pristine=states[0].get(name, ""), patched=states[1].get(name, "")) for name in wanted]
     return tuple(sorted(lines, key=lambda line: line.patched == "green"))
+
+
+def _failed_release(runs: Sequence[History], there: There) -> RunLine | None:
+    last = next((each for each in runs if each.last_stage == "publish"), None)
+    return _line(last, there) if last and last is not runs[0] and last.run.error else None
 
 
 def _line(run: History, there: There) -> RunLine:

@@ -111,6 +111,19 @@ def test_the_verdict_is_one_sentence(ran, outcomes, last_stage, kind, words):
     assert (verdict.kind, verdict.words) == (kind, words)
 
 
+def test_a_release_that_failed_stays_told_until_there_is_another(settings):
+    patched = replace(runs.published(runs.good_job("patch ok")), publication=None)
+    record.write(runs.told(0), (runs.failed(ERROR),), settings)
+    record.write(runs.told(1, "patch", last_stage="patch"), (patched,), settings)
+    kept = history.read_all(settings.out_path).runs
+    found = facts.page(kept, lambda path: True)
+    assert found.verdict.words == "Patch of demo done"
+    assert (found.release.verdict.words, found.release.sentence) == ("Failed at stage build of demo", "it broke")
+    assert facts.page(kept[1:], lambda path: True).release is None
+    record.write(runs.told(2), (runs.published(runs.good_job()),), settings)
+    assert facts.page(history.read_all(settings.out_path).runs, lambda path: True).release is None
+
+
 def test_the_package_is_named_where_a_target_has_several(ran):
     jobs = (runs.good_job(), runs.good_job(package="other"))
     words = ran((runs.published(*jobs),)).verdict.words
