@@ -58,8 +58,8 @@ class Findings:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; a machine without it fails here, and skips nothing."""
-    path = shutil.which("chromium")
+    """The system's Chromium; a machine without it fails here, and skips nothing."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")  # as Fedora calls it
     assert path, "no chromium on PATH: apt-get install chromium"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=_ARGS)
