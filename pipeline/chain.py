@@ -32,18 +32,23 @@ class Chain:
 
     def run(self, *, keep_going: bool = False) -> None:
         """Do what does not hold. Behind a failure the rest is skipped; with `keep_going`, only what needs it is."""
-        self._context.progress.log_state_to(self._context.log_path.with_name("state.log"))
-        for stage in self._stages:
-            blocked = self._blocked(stage, keep_going=keep_going)
-            if blocked:
-                self._end(StageOutcome(stage=stage.name, result="skipped", reason=blocked))
-                continue
-            started = time.monotonic()
-            try:
-                outcome = self._do(stage)
-            except (PipelineError, KeyboardInterrupt) as caught:
-                outcome = self._failed(stage, caught)
-            self._end(replace(outcome, seconds=time.monotonic() - started))
+        progress = self._context.progress
+        progress.log_state_to(self._context.log_path.with_name("state.log"))
+        with progress.fold(self._label):
+            for stage in self._stages:
+                self._run_stage(stage, keep_going=keep_going)
+
+    def _run_stage(self, stage: Stage, *, keep_going: bool) -> None:
+        blocked = self._blocked(stage, keep_going=keep_going)
+        if blocked:
+            self._end(StageOutcome(stage=stage.name, result="skipped", reason=blocked))
+            return
+        started = time.monotonic()
+        try:
+            outcome = self._do(stage)
+        except (PipelineError, KeyboardInterrupt) as caught:
+            outcome = self._failed(stage, caught)
+        self._end(replace(outcome, seconds=time.monotonic() - started))
 
     def plan(self, reason: str = "") -> str:
         """Tell what `run` would do. `reason` is why nothing before holds; returns why nothing behind does."""
@@ -72,8 +77,9 @@ class Chain:
             self.records, self.outcomes = before, []
             return False
         planned, self.outcomes = self.outcomes, []
-        for outcome in planned:
-            self._end(replace(outcome, seconds=(time.monotonic() - started) / len(planned)))
+        with self._context.progress.fold(self._label):
+            for outcome in planned:
+                self._end(replace(outcome, seconds=(time.monotonic() - started) / len(planned)))
         return True
 
     def _blocked(self, stage: Stage, *, keep_going: bool) -> str:

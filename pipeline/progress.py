@@ -20,6 +20,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.ci.marks import Marks
 from pipeline.errors import PipelineError
 from pipeline.model import StageOutcome
 from pipeline.printable import printable
@@ -32,10 +33,26 @@ _BETWEEN_LINES_SECONDS = 10.0
 
 
 class Progress:
-    """The only writer to standard error."""
+    """The only writer to standard error; `marks` is what its lines become in a CI that reads along."""
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        console: Console | None = None,
+        marks: Marks | None = None,
+    ) -> None:
+        self._marks = marks or Marks()
+        self._console = console or Console(
+            stderr=True,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            soft_wrap=True,
+            # Some CIs have FORCE_COLOR set: their logs take colours, but no spinner.
+            force_terminal=False if self._marks.is_ci else None,
+        )
         self._quiet = quiet
         self._verbose = verbose
         self._state_path: Path | None = None
@@ -63,7 +80,20 @@ class Progress:
             self.note(text)
 
     def warning(self, text: str) -> None:
-        self._console.print(Text(f"warning: {printable(text)}", style="yellow"))
+        marked = self._marks.warning(printable(text))
+        if marked:
+            self._put_mark(marked)
+        else:
+            self._put(Text(f"warning: {printable(text)}", style="yellow"))
+
+    @contextmanager
+    def fold(self, title: str) -> Iterator[None]:
+        """Lines that a CI shows as one until somebody opens it; elsewhere they are as they are."""
+        if self._quiet:
+            yield
+            return
+        with self._folded(title):
+            yield
 
     @contextmanager
     def working(self, label: str, stage: str) -> Iterator[None]:
@@ -137,19 +167,39 @@ class Progress:
 
     def failure(self, error: PipelineError, *, stage: str = "", reproduce: str = "") -> None:
         """Where, one sentence, the mend, the last lines of the log, its path, and the command."""
-        where = f"{stage}: " if stage else ""
-        head = Text(f"error: {where}", style="bold red")
-        head.append("\n".join(map(printable, error.message.split("\n"))), style="default")
-        self._console.print(head)
+        message = "\n".join(map(printable, error.message.split("\n")))
+        marked = self._marks.error(printable(stage), message)
+        if marked:
+            self._put_mark(marked)
+        else:
+            head = Text(f"error: {stage}: " if stage else "error: ", style="bold red")
+            self._put(head.append(message, style="default"))
         if error.hint:
-            self._console.print(Text(f"  mend: {printable(error.hint)}"))
+            self._put(Text(f"  mend: {printable(error.hint)}"))
         if error.log_path and error.log_path.exists():
-            lines = tail(error.log_path)
-            self._console.print(Text(f"  last {len(lines)} lines of {error.log_path}:"))
+            self._tail(error.log_path)
+        if reproduce or error.reproduce:
+            self._put(Text(f"  reproduce: {printable(reproduce or error.reproduce)}"))
+
+    def _tail(self, log_path: Path) -> None:
+        lines = tail(log_path)
+        title = f"  last {len(lines)} lines of {log_path}:"
+        begin, end = self._marks.verbatim()
+        with self._folded(printable(title.strip())):
+            if not self._marks.is_ci:  # there, it is the fold's title
+                self._put(Text(title))
+            self._put_mark(begin)
             for line in lines:
                 self._console.print(Text(f"  | {printable(line)}", style="dim"))
-        if reproduce or error.reproduce:
-            self._console.print(Text(f"  reproduce: {printable(reproduce or error.reproduce)}"))
+            self._put_mark(end)
+
+    @contextmanager
+    def _folded(self, title: str) -> Iterator[None]:
+        self._put_mark(self._marks.opened(printable(title)))
+        try:
+            yield
+        finally:
+            self._put_mark(self._marks.closed())
 
     def _plain_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         cells = [list(columns), *(list(row) for row in rows)]
@@ -161,7 +211,17 @@ class Progress:
 
     def _say(self, line: Text) -> None:
         if not self._quiet:
-            self._console.print(line)
+            self._put(line)
+
+    def _put(self, line: Text) -> None:
+        plain = self._marks.defused(line.plain)
+        self._console.print(line if plain == line.plain else Text(plain, style=line.style))
+
+    def _put_mark(self, mark: str) -> None:
+        """As it is: rich would take the carriage returns out."""
+        if mark:
+            self._console.file.write(f"{mark}\n")
+            self._console.file.flush()
 
     def _state(self, **event: object) -> None:
         if self._state_path is None:

@@ -238,6 +238,13 @@ class RetentionSettings(_Section):
     grace_hours: Annotated[float, Field(ge=0)] = 24
 
 
+class CiSettings(_Section):
+    """The CI that runs us, if one does; `step_summary` is the file whose Markdown it shows."""
+
+    name: Literal["", "github", "gitlab", "jenkins"] = ""
+    step_summary: Path | None = None
+
+
 class _Document(_Section):
     default_targets: Annotated[tuple[str, ...], Field(min_length=1)]
     out_dir: str = "out"
@@ -262,6 +269,7 @@ class Settings(_Document):
     mirror_override: str = ""
     offline: bool = False
     allow_dirty: bool = False
+    ci: CiSettings = CiSettings()
 
     def source_list(self, job: Job) -> tuple[Source, ...]:
         """The sources to try for a job, in order."""
@@ -309,6 +317,7 @@ def read_settings(
         "mirror_override": mirror or "",
         "offline": offline,
         "allow_dirty": allow_dirty,
+        "ci": read_ci(environ),
     }
     stray = [f"{key}: {_UNKNOWN_KEY}" for key in overrides if key in document]
     try:
@@ -322,6 +331,18 @@ def read_settings(
     if mirror:
         refuse_unknown_mirror(mirror, settings.mirrors)
     return settings
+
+
+def read_ci(environ: Mapping[str, str] | None = None) -> CiSettings:
+    """The CI that the environment tells of. Jenkins knows its own address only if somebody told it."""
+    told = os.environ if environ is None else environ
+    if told.get("GITHUB_ACTIONS") == "true":
+        summary = told.get("GITHUB_STEP_SUMMARY")
+        return CiSettings(name="github", step_summary=Path(summary) if summary else None)
+    if told.get("GITLAB_CI") == "true":
+        return CiSettings(name="gitlab")
+    is_jenkins = told.get("JENKINS_URL") or (told.get("BUILD_ID") and told.get("BUILD_TAG", "").startswith("jenkins-"))
+    return CiSettings(name="jenkins" if is_jenkins else "")
 
 
 def refuse_unknown_mirror(mirror: str, mirrors: Collection[str]) -> None:

@@ -62,12 +62,14 @@ def exit_with(
 
     With --json, `failed_document` makes what is told of it; without one it is told as a run is.
     """
+    from pipeline.ci.choice import marks_of
     from pipeline.errors import INTERRUPTED_EXIT_CODE, PipelineError, interrupted, unwritable
     from pipeline.progress import Progress
+    from pipeline.settings import read_ci
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    progress = Progress(quiet=flags["quiet"], verbose=flags["verbose"])
+    progress = Progress(quiet=flags["quiet"], verbose=flags["verbose"], marks=marks_of(read_ci()))
     try:
         sys.exit(work(_settings(flags), progress))
     except KeyboardInterrupt as caught:
