@@ -46,10 +46,16 @@ JOB_STAGES = (
         changes_its_inputs=True,  # the number that it gives out is the highest then
     ),
     Stage(name="render", needs=("patch", "reserve"), record=model.RenderedSpec, error=errors.SettingsError, version=2),
-    Stage(name="unit", needs=("patch", "image"), record=model.UnitReport, error=errors.UnitError),
+    Stage(name="unit", needs=("patch", "image"), record=model.UnitReport, error=errors.UnitError, version=2),
     Stage(name="baseline", needs=("fetch", "image"), record=model.BuildResult, error=errors.BuildError),
     Stage(name="build", needs=("render", "image"), record=model.BuildResult, error=errors.BuildError),
-    Stage(name="contracts", needs=("patch", "build", "image"), record=model.ContractReport, error=errors.UnitError),
+    Stage(
+        name="contracts",
+        needs=("patch", "build", "image"),
+        record=model.ContractReport,
+        error=errors.UnitError,
+        version=2,
+    ),
     Stage(name="lint", needs=("build", "baseline"), record=model.LintReport, error=errors.LintError),
     Stage(name="changes", needs=("build", "baseline"), record=model.Changes, error=errors.BuildError),
     Stage(

@@ -188,12 +188,16 @@ class MatrixRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnitReport:
-    """Red on the pristine tree, green on the patched one, and what each patch between them changes."""
+    """Red on the pristine tree, green on the patched one, and what each patch between them changes.
+
+    `junit` has the same for a CI, test by test.
+    """
 
     python: str
     pristine: UnitOutcome
     patched: UnitOutcome
     matrix: tuple[MatrixRow, ...] = ()
+    junit: File | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,6 +206,7 @@ class ContractReport:
 
     kept: tuple[str, ...]
     absent: tuple[str, ...]
+    junit: File | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline import judging
 from pipeline.errors import CommandFailed, UnitError
 from pipeline.files import file_record, tree_record
 from pipeline.model import AppliedPatch, MatrixRow, PatchedTree, UnitOutcome, UnitReport
@@ -54,7 +56,7 @@ def runs(*words: str) -> list[TestRun]:
     ],
 )
 def test_red_before_its_patch_and_green_from_it_on_is_right(patches, words):
-    assert unit.judge(runs(*words), patches) == ""
+    assert judging.judge(runs(*words), patches) == ""
 
 
 NO_PROOF = " passed as well, so they prove nothing about the patch they name"
@@ -106,7 +108,7 @@ NO_RED = " did not run, so nothing shows that they need the patch they name"
     ],
 )
 def test_what_is_not_red_then_green_is_told_with_the_part_of_the_series(patches, words, wrong):
-    assert unit.judge(runs(*words), patches) == wrong
+    assert judging.judge(runs(*words), patches) == wrong
 
 
 @pytest.mark.parametrize(
@@ -121,63 +123,65 @@ def test_what_is_not_red_then_green_is_told_with_the_part_of_the_series(patches,
 )
 def test_every_patch_needs_a_test(patches, words, unproved):
     told = f"no test needs {unproved}: write one that fails without it, with PATCH set to its number"
-    assert unit.judge(runs(*words), patches) == told
+    assert judging.judge(runs(*words), patches) == told
 
 
 def test_a_test_without_a_patch_must_be_in_a_kept_class():
     said = "A.b name no patch: set PATCH in the class or module, or put them into a Kept… class"
-    assert unit.judge(runs("A.a:0001- A.b-", "A.a:0001+ A.b+"), ONE) == said
-    assert unit.judge(runs("A.a:0001-", "A.a:0001+ A.b+"), ONE) == said
-    assert unit.judge(runs("A.a:0001- NotKept.b+", "A.a:0001+ NotKept.b+"), ONE).startswith("NotKept.b name no patch")
-    assert unit.judge(runs("A.a:0001- KeptA.b+", "A.a:0001+ KeptA.b+"), ONE) == ""
+    assert judging.judge(runs("A.a:0001- A.b-", "A.a:0001+ A.b+"), ONE) == said
+    assert judging.judge(runs("A.a:0001-", "A.a:0001+ A.b+"), ONE) == said
+    assert judging.judge(runs("A.a:0001- NotKept.b+", "A.a:0001+ NotKept.b+"), ONE).startswith(
+        "NotKept.b name no patch"
+    )
+    assert judging.judge(runs("A.a:0001- KeptA.b+", "A.a:0001+ KeptA.b+"), ONE) == ""
 
 
 @pytest.mark.parametrize("sign", ["+", "-", "?"])
 def test_a_test_whose_patch_is_not_in_the_series_is_left_out(sign):
     both = runs(f"A.a:0001- X.x:0002{sign} Y.y:0003{sign}", f"A.a:0001+ X.x:0002{sign} Y.y:0003{sign}")
-    assert unit.judge(both, ONE) == ""
-    assert unit.left_out(both, ONE) == "2 tests belong to patches that are not in the series (0002, 0003)"
+    assert judging.judge(both, ONE) == ""
+    assert judging.left_out(both, ONE) == "2 tests belong to patches that are not in the series (0002, 0003)"
 
 
 def test_a_patch_between_that_the_series_has_no_more_is_left_out():
     words = "A.a:0001{} X.x:0002- C.c:0003{}"
     gap = runs(words.format("-", "-"), words.format("+", "-"), words.format("+", "+"))
-    assert unit.judge(gap, ["0001-a.patch", "0003-c.patch"]) == ""
-    assert unit.left_out(gap, ["0001-a.patch", "0003-c.patch"]) == (
+    assert judging.judge(gap, ["0001-a.patch", "0003-c.patch"]) == ""
+    assert judging.left_out(gap, ["0001-a.patch", "0003-c.patch"]) == (
         "1 test belongs to patches that are not in the series (0002)"
     )
-    assert unit.left_out(gap, THREE) == ""
+    assert judging.left_out(gap, THREE) == ""
 
 
 @pytest.mark.parametrize(("number", "more"), [("0009", ""), ("0003", ""), ("0004", " Y.y:0002-")])
 def test_a_number_above_all_that_were_ever_there_is_refused(number, more):
     both = [f"A.a:0001- X.x:{number}-{more}", f"A.a:0001+ X.x:{number}-{more}"]
-    assert unit.judge(runs(*both), ONE) == f"X.x (PATCH = '{number}') belong to no patch: the series ends with 0001"
+    assert judging.judge(runs(*both), ONE) == f"X.x (PATCH = '{number}') belong to no patch: the series ends with 0001"
 
 
 def test_the_failing_test_s_own_reason_is_told_of_the_run_that_is_told():
     found = [document("A.a:0001-"), document("A.a:0001-")]
     found[0]["tests"][0]["detail"] = "AssertionError: of another run"
     found[1]["tests"][0]["detail"] = "AssertionError: 1 != 2"
-    assert unit.judge([read(each) for each in found], ONE) == (
+    assert judging.judge([read(each) for each in found], ONE) == (
         "with 1 of 1 patches A.a (PATCH = '0001') failed\n  A.a: AssertionError: 1 != 2"
     )
 
 
 def test_a_test_that_both_passed_and_failed_failed():
     both = runs("A.a:0001-", "A.a:0001+ A.a:0001-")
-    assert unit.judge(both, ONE) == "with 1 of 1 patches A.a (PATCH = '0001') failed"
+    assert judging.judge(both, ONE) == "with 1 of 1 patches A.a (PATCH = '0001') failed"
 
 
 def test_the_place_in_the_series_counts_and_not_the_number():
     patches = ["0007-first.patch", "0002-second.patch"]
     right = runs("A.a:0007- B.b:0002-", "A.a:0007+ B.b:0002-", "A.a:0007+ B.b:0002+")
-    assert unit.judge(right, patches) == ""
-    assert unit.judge(right, patches[::-1]) == "with 1 of 2 patches B.b (PATCH = '0002') failed"
+    assert judging.judge(right, patches) == ""
+    assert judging.judge(right, patches[::-1]) == "with 1 of 2 patches B.b (PATCH = '0002') failed"
 
 
 def test_the_matrix_counts_for_each_patch_the_green_tests_on_each_part():
-    found = unit.matrix(
+    found = judging.matrix(
         runs(
             "A.a:0001- A.b:0001- B.b:0002- Kept.k+ X.x:0009-",
             "A.a:0001+ A.b:0001- B.b:0002- Kept.k+ X.x:0009-",
@@ -193,7 +197,7 @@ def test_the_matrix_counts_for_each_patch_the_green_tests_on_each_part():
 
 
 def test_a_test_that_did_not_run_everywhere_counts_in_the_matrix():
-    assert unit.matrix(runs("", "A.a:0001+")) == (MatrixRow(patch="0001", tests=1, green=(0, 1)),)
+    assert judging.matrix(runs("", "A.a:0001+")) == (MatrixRow(patch="0001", tests=1, green=(0, 1)),)
 
 
 @pytest.fixture
@@ -262,7 +266,7 @@ def by_content(patches: int) -> Callable[[str, Path], str]:
 
 def test_pristine_and_patched_counts_and_the_matrix_are_told(run, told):
     found = run(good)
-    assert found == UnitReport(
+    assert replace(found, junit=None) == UnitReport(
         python="3.11",
         pristine=UnitOutcome(passed=("KeptB.b",), failed=("A.a",)),
         patched=UnitOutcome(passed=("A.a", "KeptB.b"), failed=()),
@@ -427,3 +431,26 @@ def test_the_shipped_tests_name_only_patches_of_the_shipped_series(root_dir):
         if words[:2] == ["PATCH", "="]
     }
     assert named == numbers
+
+
+def test_the_results_for_a_ci_are_in_the_record_and_of_the_last_run(run, settings):
+    path = settings.out_path / "demo/vdsm/junit/unit.xml"
+    assert settings.out_path / run(good).junit.path == path
+    assert 'failures="0"' in path.read_text()
+    with pytest.raises(UnitError):
+        run(lambda tree, folder: line("A.a:0001- KeptB.b+"))
+    assert 'failures="1"' in path.read_text()
+
+    def fail(tree: str, folder: Path) -> str:
+        raise CommandFailed("command-failed", "python3 ended with exit code 2", command_exit_code=2)
+
+    with pytest.raises(UnitError):
+        run(fail)
+    assert "the tests did not run on the" in path.read_text()
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupt)
+    assert not path.exists()
+
+
+def interrupt(tree: str, folder: Path) -> str:
+    raise KeyboardInterrupt
