@@ -34,7 +34,7 @@ def tell_plan(planned: Sequence[JobOutcome], progress: Progress) -> None:
 
 def tell_end(outcomes: Sequence[TargetOutcome], progress: Progress, *, reproduce: Callable[[str], str]) -> None:
     """The closing table, then what to do with the result, or what failed; `reproduce` makes a stage's command."""
-    rows = [_row(job) for outcome in outcomes for job in outcome.jobs]
+    rows = [job_row(job) for outcome in outcomes for job in outcome.jobs]
     progress.table("", ("job", "result", "release", "packages", "tests red/green", "seconds"), rows)
     for outcome in outcomes:
         if outcome.error is not None:
@@ -67,7 +67,8 @@ def _is_done(job: JobOutcome) -> bool:
     return all(stage.result == "cached" for stage in job.stages)
 
 
-def _row(job: JobOutcome) -> list[str]:
+def job_row(job: JobOutcome) -> list[str]:
+    """A job in the closing table: name, result, release, packages, tests, seconds."""
     results = {stage.result for stage in job.stages}
     result = "failed" if results & {"failed", "skipped"} else "cached" if results == {"cached"} else "ok"
     tests = f"{len(job.unit.pristine.failed)}/{len(job.unit.patched.passed)}" if job.unit else "-"

@@ -60,7 +60,7 @@ def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict
     """Run or plan up to a stage; the exit code."""
     from datetime import datetime, timezone
 
-    from pipeline import document, lock, summary
+    from pipeline import document, lock, stepsummary, summary
     from pipeline.report import conclusion
     from pipeline.run import Run, empty_scratch, new_attempt
     from pipeline.settings import choose_jobs
@@ -76,6 +76,7 @@ def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict
         print_json(document.plan_document(planned), flags)
         return 0
     if refusal:
+        stepsummary.write_refused(refusal, settings, progress)
         raise refusal
     with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
         empty_scratch(settings.out_path)
@@ -85,6 +86,7 @@ def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict
             outcomes = run.perform(jobs, keep_going=flags["keep_going"])
             document.write_results(outcomes, settings)
             page_path = conclusion.conclude(_told(run, started), outcomes, settings, progress)
+            stepsummary.write(outcomes, settings, progress, reproduce=_command_for)
         finally:
             empty_scratch(settings.out_path)
     summary.tell_end(outcomes, progress, reproduce=_command_for)

@@ -69,6 +69,8 @@ MAY_IMPORT = {
     "printable": set(),
     "pages.template": {"printable"},
     "ci.marks": set(),
+    "ci.markdown": {"printable"},
+    "stepsummary": {"ci.markdown", "errors", "files", "progress", "run", "settings", "summary"},
     "judging": {"junit", "model", "series", "testrun"},
     "junit": {"errors", "files", "printable"},
     "ci.github": {"ci.marks"},

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Texts of others in a page of Markdown: they are shown, and mark nothing up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pipeline.printable import printable
+
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "&#124;", ":": "&#58;", "@": "&#64;", "$": "&#36;"}
+_WORDS = {char: _ENTITIES.get(char, f"\\{char}") for char in r"\`*_{}[]()#+-.!|~<>&:@$="}
+# Within words and numbers these mark nothing up, and a page is read as text as well.
+_HARMLESS = re.compile(r"(?<=[A-Za-z0-9])[-.+=](?=[A-Za-z0-9])")
+
+
+def escaped(text: str) -> str:
+    """One line of Markdown that shows the text: no emphasis, link, HTML, cell or mention comes of it."""
+    shown = printable(text.replace("\n", " "), keep="")
+    harmless = {found.start() for found in _HARMLESS.finditer(shown)}
+    return "".join(char if place in harmless else _WORDS.get(char, char) for place, char in enumerate(shown))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+    lines = [columns, ["---"] * len(columns), *([escaped(cell) for cell in row] for row in rows)]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def fenced(lines: Sequence[str]) -> list[str]:
+    """The lines as they are, between fences that none of them can close."""
+    shown = [printable(line) for line in lines]
+    longest = max((len(run) for line in shown for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}text", *shown, fence]
