@@ -104,6 +104,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def changelog(session: nox.Session) -> None:
+    """What the next version brings; -- --version X writes it down."""
+    python(session, "-m", "towncrier", "build", *(session.posargs or ["--draft", "--version", "next"]))
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write both locks anew from pyproject.toml: what a release needs, and what contributors need besides."""
     words = ["--universal", "--python-version", "3.11", "--generate-hashes", "--quiet"]
