@@ -155,7 +155,11 @@ def lay_fakes(home: Path) -> None:
 def reader(site: Site) -> Reader:
     lay_fakes(site.home)
     (site.home / "keys").mkdir(mode=0o700)
-    words = {"root": str(site.checkout.root), "home": str(site.home), "origin": str(site.home / "origin" / "vdsm-packaging.git")}
+    words = {
+        "root": str(site.checkout.root),
+        "home": str(site.home),
+        "origin": str(site.home / "origin" / "vdsm-packaging.git"),
+    }
     return Reader(site, words, site.checkout.root)
 
 
