@@ -207,10 +207,18 @@ def test_publishing(reader):
                 reader.read(earlier)
                 reader.ran.pop()
             reader.words["revision"] = str(revisions(reader)[0])
+            change_a_patch(reader)
 
     read_page("publishing.md", reader, prepare)
     stands, *_, first = revisions(reader)
     assert (len(revisions(reader)), str(first)) == (3, reader.words["revision"]), stands
+
+
+def change_a_patch(reader: Reader) -> None:
+    """As the developer's page does."""
+    change = next(block for block in blocks(DOCS / "developer.md") if block.text.startswith("sed "))
+    reader.read(change)
+    reader.ran.pop()
 
 
 def revisions(reader: Reader) -> list[int]:
