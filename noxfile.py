@@ -115,7 +115,5 @@ def lock(session: nox.Session) -> None:
     words = ["--universal", "--python-version", "3.11", "--generate-hashes", "--quiet"]
     command = ["--custom-compile-command", "./bootstrap -s lock"]
     for path, more in (("requirements-dev.lock", ["--group", "dev"]), ("requirements.lock", LIKE_DEV)):
-        into = ["--output-file", path]
-        python(
-            session, "-m", "uv", "pip", "compile", "pyproject.toml", *words, *command, *more, *into, *session.posargs
-        )
+        asked = [*words, *command, *more, "--output-file", path, *session.posargs]
+        python(session, "-m", "uv", "pip", "compile", "pyproject.toml", *asked)
