@@ -245,6 +245,12 @@ class CiSettings(_Section):
     step_summary: Path | None = None
 
 
+class HostSettings(_Section):
+    """What hosts call our repository: its id in yum, and the name of its `.repo` file."""
+
+    repository: Name = "patched"
+
+
 class _Document(_Section):
     default_targets: Annotated[tuple[str, ...], Field(min_length=1)]
     out_dir: str = "out"
@@ -257,6 +263,7 @@ class _Document(_Section):
     mirrors: dict[Name, MirrorSettings]
     signing: SigningSettings = SigningSettings()
     retention: RetentionSettings = RetentionSettings()
+    hosts: HostSettings = HostSettings()
 
 
 class Settings(_Document):
