@@ -63,7 +63,7 @@ JOB_STAGES = (
         needs=("render", "build", "image"),
         record=model.Provenance,
         error=errors.BuildError,
-        version=2,
+        version=3,
     ),
     Stage(name="vendor", needs=("fetch", "baseline"), record=model.VendorSet, error=errors.NetworkError),
     Stage(
@@ -72,6 +72,7 @@ JOB_STAGES = (
         gates=("unit", "contracts", "lint", "changes"),
         record=model.SignedSet,
         error=errors.SigningError,
+        version=2,
         changes_its_inputs=True,  # it makes the key for trying
     ),
     Stage(name="gate", needs=("sign", "build"), record=model.GateReport, error=errors.GateError),
@@ -85,7 +86,7 @@ TARGET_STAGES = (
         gates=("unit", "contracts", "lint", "changes", "gate"),
         record=model.Repository,
         error=errors.PublishError,
-        version=2,
+        version=3,
         changes_its_inputs=True,  # it is staged for what stands then
     ),
     Stage(name="verify", needs=("repo",), record=model.ProofReport, error=errors.VerifyError),

@@ -270,10 +270,14 @@ class Changes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """Where the packages came from: an in-toto statement and a CycloneDX document beside each of them."""
+    """Where the packages came from: an in-toto statement and a CycloneDX document beside each of them.
+
+    `patches` are the mails of the series, in one file beside the source package; none where there is no series.
+    """
 
     statements: tuple[File, ...]
     sboms: tuple[File, ...]
+    patches: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -297,7 +301,7 @@ class PublicKey:
 class SignedSet:
     """Signed copies of what one job built, and of the vendor's set; each `Rpm.file` is the signed copy.
 
-    `keys` are all that hosts shall trust, the one that signed first. `sidecars` are the statements and SBOMs.
+    `keys` are all that hosts shall trust, the one that signed first. `sidecars` are what lies beside them.
     """
 
     ours: tuple[Rpm, ...]

@@ -61,6 +61,8 @@ KINDS: Mapping[str, tuple[Severity, str]] = {
     "not-ours": ("error", f"{_PUBLISH}: what lies there is adopted and nothing of it is lost"),
     "repodata-link": ("error", _ROLL_BACK),
     "link-wrong": ("error", "publish or roll back again: each makes the links anew; remove what lies in their place"),
+    "page-missing": ("warning", _ONCE_MORE),
+    "page-hidden": ("warning", "move it away and publish again, if people shall see ours"),
     "mirrorlist": ("error", _ONCE_MORE),
     "log-missing": ("error", _ROLL_BACK),
     "log-broken": ("error", "put it back from another place of the channel or from an earlier snapshot"),
@@ -95,7 +97,9 @@ def with_commands(found: Iterable[Finding], flags: str, revision: int | None) ->
 
 # What a kind makes inevitable elsewhere in the same repository: one broken thing is told once.
 _EXPLAINS: Mapping[str, frozenset[str]] = {
-    "not-ours": frozenset({"keys-missing", "log-missing", "link-wrong", "repodata-link"}),
+    "not-ours": frozenset(
+        {"keys-missing", "log-missing", "link-wrong", "page-missing", "page-hidden", "repodata-link"}
+    ),
     "repomd-signature": frozenset({"log-tail"}),
     "log-tail": frozenset({"place-behind"}),
     "metadata-changed": frozenset({"metadata-broken"}),

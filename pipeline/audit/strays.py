@@ -12,10 +12,9 @@ from pipeline.audit.reading import State
 from pipeline.audit.sight import Sight, Wish
 from pipeline.mirrors import layout, lease
 
-_BESIDE = ("", ".intoto.json", ".cdx.json")
 # What rsync calls a file under way, and what a local switch and a copy do. Source: rsync(1), --temp-dir.
 _LEFTOVER = re.compile(r"\..+\.([A-Za-z0-9]{6}|[0-9]+)")
-_BOOKS = ("repomd.xml", "repomd.xml.asc", *layout.BOOKS, layout.MIRRORLIST)
+_BOOKS = ("repomd.xml", "repomd.xml.asc", *layout.BOOKS, *layout.POINTERS.values())
 
 
 def look(sight: Sight, wish: Wish) -> Iterator[Finding]:
@@ -41,8 +40,8 @@ def _named(sight: Sight) -> frozenset[str]:
         names |= {f"{prefix}{layout.REPODATA}/{name}" for name in (*_BOOKS, *(state.carried or ()))}
         names |= {f"{prefix}{file.href}" for file in (state.index.files if state.index else ())}
         hrefs = [rpm.href for rpm in state.packages or ()]
-        names |= {f"{href}{ending}" for href in hrefs for ending in _BESIDE}
-        names |= {f"{prefix}{top}" for top in layout.tops(hrefs)}
+        names |= {f"{href}{ending}" for href in hrefs for ending in ("", *layout.BESIDE)}
+        names |= {f"{prefix}{top}" for top in (*layout.tops(hrefs), layout.INDEX)}
     return frozenset(names)
 
 

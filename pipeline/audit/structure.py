@@ -38,18 +38,30 @@ def links(sight: Sight, wish: Wish) -> Iterator[Finding]:
     if not sight.is_ours:
         yield finding("not-ours", layout.REPODATA, "it is a folder without a log: nothing here was published by us")
     listing = sight.site.listing
-    if listing is None:
-        read, _ = sight.site.read(layout.POINTERS, wish.scratch_dir)
-        differing = [name for name in layout.POINTERS if read.get(name) != sight.standing.books.get(name)]
-        for name in differing:
-            yield finding("link-wrong", name, f"it is not the same as {layout.REPODATA}/{name}")
-        return
-    if layout.revision_in(listing.links.get(layout.REPODATA, "")) is None:
+    if listing and layout.revision_in(listing.links.get(layout.REPODATA, "")) is None:
         yield finding("repodata-link", layout.REPODATA, "it is no link into snapshots/, so no publish can switch it")
-    for name, file_name in layout.POINTERS.items():
-        home = f"{layout.REPODATA}/{file_name}"
-        if listing.links.get(name) != home:
+    homes = {name: f"{layout.REPODATA}/{file_name}" for name, file_name in layout.POINTERS.items()}
+    there = sight.site.sizes([homes[name] for name in layout.PAGES])
+    missing = [name for name in layout.PAGES if homes[name] not in there]
+    if missing:
+        why = f"what {', '.join(missing)} leads to is not there: the state was published before there were such pages"
+        yield finding("page-missing", homes[missing[0]], why)
+    for name in (name for name in homes if name not in missing):
+        yield from _link(sight, wish, name, homes[name])
+
+
+def _link(sight: Sight, wish: Wish, name: str, home: str) -> Iterator[Finding]:
+    listing = sight.site.listing
+    if listing:
+        if name in layout.PAGES and name in listing.files:
+            yield finding("page-hidden", name, f"it is somebody's own file, and ours is {home}")
+        elif listing.links.get(name) != home:
             yield finding("link-wrong", name, f"it is no link to {home}, so it does not change with it")
+        return
+    read, _ = sight.site.read((name, home), wish.scratch_dir)
+    if read.get(name) != read.get(home):
+        kind = "page-hidden" if name in layout.PAGES and name in read else "link-wrong"
+        yield finding(kind, name, f"it is not the same as {home}")
 
 
 def mirrorlist(sight: Sight, wish: Wish) -> Iterator[Finding]:

@@ -127,6 +127,9 @@ def _load_for(load: Load, place: Destination, first: Destination, settings: Sett
     there = mirror.read_metadata(settings, place, log_path=log_path).state
     has = {(rpm.href, rpm.sha256) for rpm in there.packages}
     missed = [href for href, sha256 in _named(load) if (href, sha256) not in has and href not in load.files]
+    beside = [f"{href}{ending}" for href in missed for ending in layout.BESIDE]
+    without = set(first.missing(beside, log_path))
+    missed += [name for name in beside if name not in without]
     folder = settings.out_path / ".work" / f"catch-up-{there.repomd_sha256[:12] or 'empty'}"
     files.remove_tree(folder)
     files.copy_tree(load.dir, folder)

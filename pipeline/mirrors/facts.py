@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.mirrors.places.base import Destination
-from pipeline.mirrors.sets import Sets
+from pipeline.mirrors.sets import Sets, sets_of
 from pipeline.model import LogEntry, PublishedRpm
 from pipeline.settings import Settings
 
@@ -52,3 +52,21 @@ class RepositoryFacts:
     sets: Sets
     fingerprints: tuple[str, ...]
     log: tuple[LogEntry, ...]
+
+
+def facts_of(
+    channel: Channel,
+    revision: int,
+    packages: Sequence[PublishedRpm],
+    fingerprints: Iterable[str],
+    log: Sequence[LogEntry],
+) -> RepositoryFacts:
+    """The facts of the state with these packages."""
+    return RepositoryFacts(
+        channel=channel,
+        revision=revision,
+        packages=tuple(packages),
+        sets=sets_of(packages, packages),
+        fingerprints=tuple(fingerprints),
+        log=tuple(log),
+    )

@@ -5,9 +5,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.frontpage import feed, page
+from pipeline.mirrors import layout
 from pipeline.mirrors.facts import RepositoryFacts
 
 
 def make(facts: RepositoryFacts, snapshot_dir: Path) -> dict[str, bytes]:
     """Name -> contents; the metadata of the state lies in the snapshot's folder."""
-    return {}
+    return {**small(facts), layout.PAGE: page.make(facts, snapshot_dir)}
+
+
+def small(facts: RepositoryFacts) -> dict[str, bytes]:
+    """Those of them that tell whether all that stands was made as it would be today, and are soon read: `BOOKS`."""
+    return {layout.FEED: feed.make(facts)}

@@ -14,10 +14,18 @@ MIRRORLIST = "mirrorlist"
 KEYS = "keys.asc"
 CARRIED = "carried.json"
 SNAPSHOTS = "snapshots"
+# For people: made from all the rest, and not read again for more than to see whether it is that of the state.
+PAGE = "repository.html"
+FEED = "feed.atom"
+# What a web server shows of a folder is named so; in `repodata/` it would hide the metadata from those who look.
+INDEX = "index.html"
+PAGES = {INDEX: PAGE, FEED: FEED}
 # What stands in `repodata/` besides metadata and is read with it.
-BOOKS = (LOG, CARRIED, KEYS, MIRRORLIST)
+BOOKS = (LOG, CARRIED, KEYS, MIRRORLIST, FEED)
 # Asked for by these names at the root: links to files in `repodata`, so that they change with it.
-POINTERS = {LOG: LOG, MIRRORLIST: MIRRORLIST, KEYS: KEYS}
+POINTERS = {LOG: LOG, MIRRORLIST: MIRRORLIST, KEYS: KEYS, **PAGES}
+# Beside a package, its name with these endings: statement, SBOM, and the patches beside a source package.
+BESIDE = (".intoto.json", ".cdx.json", ".patches")
 
 _SNAPSHOT = re.compile(rf"(?:.*/)?{SNAPSHOTS}/([0-9]+)/{REPODATA}/?")
 

@@ -16,7 +16,7 @@ from pipeline.context import TargetContext
 from pipeline.engines.choice import engine_of
 from pipeline.errors import PublishError, UsageError
 from pipeline.gate import single
-from pipeline.mirrors import catchup, history, lease, mirror, placement, published, snapshot, trust
+from pipeline.mirrors import catchup, history, layout, lease, mirror, placement, published, snapshot, trust
 from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
@@ -28,8 +28,6 @@ from pipeline.progress import Progress
 from pipeline.proof import staged
 from pipeline.settings import Settings, refuse_unknown_mirror
 from pipeline.signing import bundle, keyring, packages
-
-_BESIDE = (".intoto.json", ".cdx.json")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,7 +185,7 @@ def _new(move: _Move, there: Sequence[PublishedRpm], place: Destination) -> tupl
 
 def _stage(move: _Move, new: Sequence[PublishedRpm], staging: Staging, log_path: Path) -> tuple[str, ...]:
     """Fetch the packages, see that they are ours and fit for the target; the names of all that is staged."""
-    beside = [f"{rpm.href}{ending}" for rpm in new for ending in _BESIDE]
+    beside = [f"{rpm.href}{ending}" for rpm in new for ending in layout.BESIDE]
     missing = set(move.source.missing(beside, log_path))
     names = [*(rpm.href for rpm in new), *(name for name in beside if name not in missing)]
     move.source.fetch_below(names, staging.dir, log_path)

@@ -21,7 +21,6 @@ from pipeline.progress import Progress
 from pipeline.settings import RetentionSettings, Settings
 
 _DAY_SECONDS = 24 * 3600
-_BESIDE = ("", ".intoto.json", ".cdx.json")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +109,7 @@ def _unfinished(
     told = {each.entry.revision: each.is_there for each in known}
     youngest = time.time() - settings.retention.grace_hours * 3600
     stands = layout.revision_in(place.link_text(layout.REPODATA, log_path))
-    ours = {layout.REPODATA, *tops}
+    ours = {layout.REPODATA, layout.INDEX, *tops}
     return tuple(
         revision
         for revision in sorted(history.listed(place, log_path))
@@ -123,7 +122,7 @@ def _unfinished(
 def _remove(plan: Pruning, place: Destination, log_path: Path) -> Pruning:
     """Packages first: a snapshot that is gone could not tell any more which were its own."""
     if plan.packages:
-        place.remove([f"{rpm.href}{ending}" for rpm in plan.packages for ending in _BESIDE], log_path)
+        place.remove([f"{rpm.href}{ending}" for rpm in plan.packages for ending in ("", *layout.BESIDE)], log_path)
     revisions = [*(each.entry.revision for each in plan.snapshots), *plan.unfinished]
     if revisions:
         folders = [layout.snapshot(revision) for revision in revisions]

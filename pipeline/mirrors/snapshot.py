@@ -18,10 +18,9 @@ from pipeline import files
 from pipeline.errors import PublishError
 from pipeline.gate import metadata as readable
 from pipeline.mirrors import handouts, layout, publishlog, repodata
-from pipeline.mirrors.facts import Channel, RepositoryFacts
+from pipeline.mirrors.facts import Channel, RepositoryFacts, facts_of
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.repodata import NewRpm
-from pipeline.mirrors.sets import sets_of
 from pipeline.model import LogEntry, MirrorState, PublishedRpm
 from pipeline.signing import bundle
 from pipeline.signing import metadata as signature
@@ -104,23 +103,21 @@ class Staging:
         self._write(layout.LOG, log)
         self._write(layout.KEYS, bundle.joined(keys))
         self._write(layout.MIRRORLIST, layout.mirrorlist(channel.urls, self.revision))
-        facts = RepositoryFacts(
-            channel=channel,
-            revision=self.revision,
-            packages=tuple(packages),
-            sets=sets_of(packages, packages),
-            fingerprints=tuple(keys),
-            log=publishlog.read(log, str(self.dir)),
-        )
+        self._hand_out(facts_of(channel, self.revision, packages, keys, publishlog.read(log, str(self.dir))))
+        self._link(rpm.href for rpm in packages)
+
+    def _hand_out(self, facts: RepositoryFacts) -> None:
         for name, content in handouts.make(facts, self.snapshot_dir).items():
             self._write(name, content)
-        self._link(rpm.href for rpm in packages)
 
     def _write(self, name: str, content: bytes) -> None:
         files.write_whole(self.repodata_dir / name, content)
 
-    def copy_standing(self) -> None:
-        """Stage what stands as it is: nothing is to be published, but it may be tried."""
+    def copy_standing(self, keys: Mapping[str, bytes], channel: Channel) -> None:
+        """Stage what stands as it is: nothing is to be published, but it may be tried, and other places may lack it.
+
+        What people get is made once more, which is sooner done than to read it: the same state gives the same.
+        """
         before = self.before
         for file in before.index.files if before.index else ():
             files.copy_whole(before.dir / file.href, self.snapshot_dir / file.href)
@@ -129,10 +126,14 @@ class Staging:
                 files.copy_whole(before.dir / layout.REPODATA / name, self.repodata_dir / name)
         for name, content in before.books.items():
             files.write_whole(self.repodata_dir / name, content)
+        self._hand_out(facts_of(channel, self.revision, before.state.packages, keys, before.state.log))
         self._link(rpm.href for rpm in before.state.packages)
 
     def _link(self, hrefs: Iterable[str]) -> None:
         _link_tops(self.snapshot_dir, hrefs)
+        index_path = self.snapshot_dir / layout.INDEX
+        if not index_path.is_symlink():  # packages may lie in a folder of that name
+            index_path.symlink_to(f"{layout.REPODATA}/{layout.PAGE}")
         for name, file_name in layout.POINTERS.items():
             (self.dir / name).symlink_to(f"{layout.REPODATA}/{file_name}")
         (self.dir / layout.REPODATA).symlink_to(layout.link_to(self.revision))

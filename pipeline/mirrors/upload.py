@@ -84,9 +84,13 @@ def publish(loads: Sequence[tuple[Destination, Load]], *, progress: Progress, lo
     logs = [log_path if len(loads) == 1 else log_path.with_name(f"{log_path.stem}-{number}.log")
             for number in range(1, len(loads) + 1)]  # fmt: skip
     with progress.transfers([(place.address, load.size_bytes) for place, load in loads]) as shown:
-        parallel.run_all(
+        others = parallel.run_all(
             lambda each: _put(each[0][1], each[0][0], each[1], each[2]), zip(loads, logs, shown, strict=True)
         )
+    for (place, _), names in zip(loads, others, strict=True):
+        for name in names:
+            own = f"{layout.REPODATA}/{layout.PAGES[name]}"
+            progress.note(f"{name} on {place.address} is somebody's own and stays; ours is {own}")
     switched: list[str] = []
     for place, load in loads:
         try:
@@ -96,8 +100,11 @@ def publish(loads: Sequence[tuple[Destination, Load]], *, progress: Progress, lo
         switched.append(place.address)
 
 
-def _put(load: Load, place: Destination, log_path: Path, show: Watch) -> None:
-    """Send what is new, and see that it has arrived as it is here and can be read as readers will."""
+def _put(load: Load, place: Destination, log_path: Path, show: Watch) -> tuple[str, ...]:
+    """Send what is new, and see that it has arrived as it is here and can be read as readers will.
+
+    The names that people ask for and that somebody's own files have there: no publish fails for the want of a page.
+    """
     names = [*load.files, *_links(load)]
     watch = _Counter(load.size_bytes, show)
     place.send(load.dir, names, log_path, anew=not load.base_repomd_sha256, watch=watch.tell)
@@ -109,11 +116,13 @@ def _put(load: Load, place: Destination, log_path: Path, show: Watch) -> None:
         place.send_metadata(load.dir, revision, former, log_path, replace=not ours, watch=watch.tell)
         watch.add(load.metadata_bytes(revision))
         metadata += [str(path.relative_to(load.dir)) for path in (load.dir / layout.link_to(revision)).iterdir()]
-    differing = place.differing(load.dir, [*names, *sorted(metadata)], log_path)
+    found = place.differing(load.dir, [*names, *sorted(metadata)], log_path)
+    differing = tuple(name for name in found if name not in layout.PAGES)
     if differing:
         raise _differs(load, place, differing, log_path)
     show(load.size_bytes)
     readback.check_snapshot(place, load.revision, load.files, load.keys_path, log_path)
+    return tuple(name for name in found if name in layout.PAGES)
 
 
 class _Counter:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""BuildResult -> Provenance: beside each package what it was made from, by what, and from which commit.
+"""BuildResult -> Provenance: beside each package what it was made from, by what, and from which commit; the patches too.
 
 The commit is the one at the time of the build: what is built is not said to come from a later one that made the same
 of it, unless there were changes then that no commit has.
@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline import checkout, command, files, provides, rpmbuild
+from pipeline.attestation import patchmails
 from pipeline.context import JobContext
 from pipeline.errors import BuildError
-from pipeline.model import BuildResult, File, Image, Provenance, RenderedSpec, Rpm
+from pipeline.model import AppliedPatch, BuildResult, File, Image, Provenance, RenderedSpec, Rpm
 
 if TYPE_CHECKING:
     from pipeline.attestation import header, statement
@@ -32,7 +33,10 @@ def inputs(rendered: RenderedSpec, build: BuildResult, image: Image, *, context:
 
 
 def run(rendered: RenderedSpec, build: BuildResult, image: Image, *, context: JobContext) -> Provenance:
-    """A statement and an SBOM beside each package. Raises: BuildError when a package does not say its patches."""
+    """A statement and an SBOM beside each package, the patches beside the source package.
+
+    Raises: BuildError when a package does not say its patches.
+    """
     from pipeline.attestation import header, statement
 
     here = checkout.read(context.settings.root_dir)
@@ -54,7 +58,22 @@ def run(rendered: RenderedSpec, build: BuildResult, image: Image, *, context: Jo
         _refuse_unsaid(told, common.capabilities)
     versions = {"git": _git_version(), "python": platform.python_version()}
     pairs = [_attest(rpm, told, common, versions, context) for rpm, told in zip(build.all_rpms, headers, strict=True)]
-    return Provenance(statements=tuple(pair[0] for pair in pairs), sboms=tuple(pair[1] for pair in pairs))
+    return Provenance(
+        statements=tuple(pair[0] for pair in pairs),
+        sboms=tuple(pair[1] for pair in pairs),
+        patches=_put_patches(rendered.tree.patches, build.srpm, context),
+    )
+
+
+def _put_patches(patches: Sequence[AppliedPatch], srpm: Rpm, context: JobContext) -> tuple[File, ...]:
+    """The file of mails beside the source package, written."""
+    if not patches:
+        return ()
+    path = context.out_path / srpm.file.path
+    mails_path = path.with_name(path.name + patchmails.SUFFIX)
+    contents = ((context.out_path / patch.file.path).read_bytes() for patch in patches)
+    files.write_whole(mails_path, patchmails.joined(contents))
+    return (files.file_record(mails_path, context.out_path),)
 
 
 def _attest(

@@ -16,9 +16,9 @@ from pathlib import Path
 from pipeline import checkout, files, guard, release
 from pipeline.context import TargetContext
 from pipeline.errors import PublishError, SigningError
-from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot, trust, withdrawn
+from pipeline.mirrors import handouts, layout, mirror, placement, publishlog, snapshot, trust, withdrawn
 from pipeline.mirrors.destination import find_destination, find_destinations
-from pipeline.mirrors.facts import Channel
+from pipeline.mirrors.facts import Channel, facts_of
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.placement import Placed
 from pipeline.mirrors.places.base import Destination
@@ -29,7 +29,7 @@ from pipeline.signing import metadata as signature
 
 Sets = tuple[SignedSet, ...]
 # What readers are given beside the metadata, and nothing else names by its digest.
-_BESIDE = ("repomd.xml.asc", layout.KEYS, layout.MIRRORLIST)
+_BESIDE = ("repomd.xml.asc", layout.KEYS, layout.MIRRORLIST, layout.FEED)
 _AS_STAGED = "what this was staged for"
 
 
@@ -104,7 +104,7 @@ def run(sets: Sets, *, context: TargetContext) -> Repository:
     with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="repo-") as scratch:
         if not content.new and _stands_whole(sets, metadata, context):
             staging = Staging(dir=Path(scratch) / "repo", revision=metadata.state.revision, before=metadata)
-            staging.copy_standing()
+            staging.copy_standing(_keys(sets, context), _channel(context))
             sent: tuple[str, ...] = ()
         else:
             revision = snapshot.next_revision(metadata.state)
@@ -183,14 +183,19 @@ def _keys(sets: Sets, context: TargetContext) -> dict[str, bytes]:
 
 
 def _stands_whole(sets: Sets, metadata: Metadata, context: TargetContext) -> bool:
-    """Whether what stands was published by us, signed, with the keys and for the urls that are in use, everywhere."""
+    """Whether what stands was published by us, signed, with the keys and for the urls that are in use, everywhere.
+
+    Of what people get only what is small is looked at: the page would be read from afar at each release.
+    """
+    state, keys = metadata.state, _keys(sets, context)
     wanted = {
-        layout.KEYS: bundle.joined(_keys(sets, context)),
-        layout.MIRRORLIST: layout.mirrorlist(_channel(context).urls, metadata.state.revision),
+        **handouts.small(facts_of(_channel(context), state.revision, state.packages, keys, state.log)),
+        layout.KEYS: bundle.joined(keys),
+        layout.MIRRORLIST: layout.mirrorlist(_channel(context).urls, state.revision),
         "repomd.xml.asc": metadata.books.get("repomd.xml.asc", b""),
     }
     places = find_destinations(context.settings, context.target_name)
-    others = [_beside(place, metadata.state.repomd_sha256, context) for place in places[1:]]
+    others = [_beside(place, state.repomd_sha256, context) for place in places[1:]]
     return (
         metadata.is_ours
         and all(books.get(name, content) == content for books in others for name, content in wanted.items())

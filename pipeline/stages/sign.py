@@ -48,7 +48,7 @@ def run(build: BuildResult, vendor: VendorSet, provenance: Provenance, *, contex
         vendor=signed[ours:],
         vendor_origin=vendor.origin,
         keys=keys,
-        sidecars=(*provenance.statements, *provenance.sboms),
+        sidecars=(*provenance.statements, *provenance.sboms, *provenance.patches),
     )
 
 
