@@ -187,6 +187,8 @@ def _stands_whole(sets: Sets, metadata: Metadata, context: TargetContext) -> boo
 
     Of what people get only what is small is looked at: the page would be read from afar at each release.
     """
+    if not metadata.is_ours:
+        return False
     state, keys = metadata.state, _keys(sets, context)
     wanted = {
         **handouts.small(facts_of(_channel(context), state.revision, state.packages, keys, state.log)),
@@ -197,8 +199,7 @@ def _stands_whole(sets: Sets, metadata: Metadata, context: TargetContext) -> boo
     places = find_destinations(context.settings, context.target_name)
     others = [_beside(place, state.repomd_sha256, context) for place in places[1:]]
     return (
-        metadata.is_ours
-        and all(books.get(name, content) == content for books in others for name, content in wanted.items())
+        all(books.get(name, content) == content for books in others for name, content in wanted.items())
         and all(metadata.books.get(name) == content for name, content in wanted.items())
         and _is_signed(metadata, wanted[layout.KEYS], context)
     )
