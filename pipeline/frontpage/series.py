@@ -16,7 +16,7 @@ from urllib.parse import quote
 from pipeline.attestation import patchmails
 from pipeline.attestation.patchmails import Mail
 from pipeline.errors import PublishError
-from pipeline.mirrors.destination import Destination
+from pipeline.mirrors.places.base import Destination
 from pipeline.model import PublishedRpm
 
 _MAX_BYTES = 8 << 20
@@ -56,10 +56,9 @@ def find(source: PublishedRpm, named: Collection[str], staging_dir: Path, place:
 
 def _content(name: str, staging_dir: Path, place: Destination) -> bytes | None:
     """Raises: PublishError, OSError."""
-    for root in (staging_dir, *([Path(place.address)] if place.is_local else [])):
-        if (root / name).is_file():
-            return _read(root / name)
-    if place.is_local or place.missing([name], None):
+    if (staging_dir / name).is_file():
+        return _read(staging_dir / name)
+    if place.missing([name], None):
         return None
     place.scratch_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.scratch_dir, prefix="patches-") as folder:
