@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import timezone
 from email import message_from_bytes
 from email.errors import MessageError
 from email.header import decode_header, make_header
@@ -78,10 +79,8 @@ def _digests(mail: bytes) -> Iterable[str]:
 def _header(message: Message, name: str) -> str:
     """The header's words on one line; as they stand where they are encoded in no way that there is."""
     value = str(message.get(name, ""))
-    try:
+    with suppress(MessageError, ValueError, LookupError):
         value = str(make_header(decode_header(value)))
-    except (MessageError, ValueError, LookupError):
-        pass
     return " ".join(value.split())
 
 

@@ -15,6 +15,8 @@ from pipeline.mirrors import layout, web
 from pipeline.signing import metadata as signature
 
 _HOUR_SECONDS = 3600
+# What the first of our states had already at the root; the rest came with later ones.
+_ALWAYS = (layout.LOG, layout.MIRRORLIST, layout.KEYS)
 
 
 def signed(sight: Sight, wish: Wish) -> Iterator[Finding]:
@@ -41,10 +43,11 @@ def links(sight: Sight, wish: Wish) -> Iterator[Finding]:
     if listing and layout.revision_in(listing.links.get(layout.REPODATA, "")) is None:
         yield finding("repodata-link", layout.REPODATA, "it is no link into snapshots/, so no publish can switch it")
     homes = {name: f"{layout.REPODATA}/{file_name}" for name, file_name in layout.POINTERS.items()}
-    there = sight.site.sizes([homes[name] for name in layout.PAGES])
-    missing = [name for name in layout.PAGES if homes[name] not in there]
+    made_later = [name for name in homes if name not in _ALWAYS]
+    there = sight.site.sizes([homes[name] for name in made_later])
+    missing = [name for name in made_later if homes[name] not in there]
     if missing:
-        why = f"what {', '.join(missing)} leads to is not there: the state was published before there were such pages"
+        why = f"what {', '.join(missing)} leads to is not there: the state was published before there was such a thing"
         yield finding("page-missing", homes[missing[0]], why)
     for name in (name for name in homes if name not in missing):
         yield from _link(sight, wish, name, homes[name])

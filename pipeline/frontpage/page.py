@@ -109,7 +109,7 @@ def _tables(facts: RepositoryFacts, told: Contents) -> Iterator[_Table]:
     for title, rpms in (
         ("Our release", sets.ours),
         ("Our release before", sets.previous),
-        ("The vendor’s packages", sets.vendor),
+        ("The vendor's packages", sets.vendor),
         ("Others", others) if known else ("All packages", others),
     ):
         shown = sorted(rpms, key=lambda rpm: (rpm.arch == "src", rpm.name, rpm.href))[:free]

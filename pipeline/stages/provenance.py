@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""BuildResult -> Provenance: beside each package what it was made from, by what, and from which commit; the patches too.
+"""BuildResult -> Provenance: beside each package what it was made from, by what, from which commit; and the patches.
 
 The commit is the one at the time of the build: what is built is not said to come from a later one that made the same
 of it, unless there were changes then that no commit has.
