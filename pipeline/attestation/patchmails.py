@@ -17,6 +17,7 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import parseaddr, parsedate_to_datetime
+from itertools import pairwise
 
 SUFFIX = ".patches"
 # Source: git-format-patch(1): the line is the same in every mail, so that file(1) knows it; the digits are a commit's.
@@ -49,7 +50,7 @@ def joined(patches: Iterable[bytes]) -> bytes:
 def read(mailbox: bytes) -> tuple[Mail, ...]:
     """The mails in it, in order; none for what is no mailbox."""
     starts = [found.start() for found in _FIRST_LINE.finditer(mailbox)]
-    return tuple(_read(mailbox[start:end]) for start, end in zip(starts, [*starts[1:], len(mailbox)], strict=True))
+    return tuple(_read(mailbox[start:end]) for start, end in pairwise([*starts, len(mailbox)]))
 
 
 def _mail(patch: bytes) -> bytes:

@@ -45,9 +45,8 @@ def find(source: PublishedRpm, named: Collection[str], staging_dir: Path, place:
     name = f"{source.href}{patchmails.SUFFIX}"
     try:
         content = _content(name, staging_dir, place)
-    except (PublishError, OSError) as error:
-        why = error.message if isinstance(error, PublishError) else f"{error.strerror} at {error.filename}"
-        return Series(source=source, fault=f"The patches cannot be read: {why}.")
+    except (PublishError, OSError):  # what the error says is about our way there, and the page is for everybody
+        return Series(source=source, fault="The patches could not be read when this page was made.")
     if content is None:
         return None
     mails = patchmails.read(content)
