@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,9 @@ def back(context: TargetContext, revision: int) -> Publication:
 
 def findings(context: TargetContext) -> list[tuple[str, str]]:
     (report,) = audit.run(context.settings, {"el6": ("small",)}, quick=True, max_age_days=0)
-    return [(each.kind, each.subject) for each in report.found]
+    return [
+        (each.kind, each.subject) for each in report.found if each.kind != "statement-missing"
+    ]  # none are made here
 
 
 def as_before_pages(root: Path) -> None:
@@ -142,8 +145,7 @@ def test_others_page_stays_and_is_told(project: Project, tmp_path: Path, make_pa
         root = (tmp_path / "mirror" if not number else rsync_daemon.dir / "mirror") / "el6"
         root.mkdir(parents=True)
         (root / "index.html").write_text("mine")
-        (root / "feed.atom").mkdir()
-        (root / "feed.atom" / "mine").write_text("mine")
+        (root / "feed.atom").write_text("mine")
         context = channel(project, place)
         home_dir = context.home_dir.with_name(f"el6-{number}")
         notes: list[str] = []
@@ -152,14 +154,12 @@ def test_others_page_stays_and_is_told(project: Project, tmp_path: Path, make_pa
         release(project, replace(context, home_dir=home_dir, progress=progress))
         assert any("index.html on" in note and "stays" in note for note in notes), notes
         assert (root / "index.html").read_text() == "mine"
-        assert (root / "feed.atom" / "mine").read_text() == "mine"
+        assert (root / "feed.atom").read_text() == "mine"
         assert "small-1.0" in (root / "repodata" / "repository.html").read_text()
         assert ("page-hidden", "index.html") in findings(replace(context, progress=Progress(quiet=True)))
 
 
 def test_a_repository_of_others_with_two_thousand_packages(project: Project, tmp_path: Path) -> None:
-    import subprocess
-
     root = tmp_path / "mirror" / "el6"
     make_rpms(root, tmp_path, range(2000))
     subprocess.run(["createrepo_c", "--quiet", str(root)], check=True)
@@ -187,6 +187,7 @@ def test_promote_carries_the_patches_and_prune_takes_them_away(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.proof.staged.prove", lambda *_: None)
+    (project.root_dir / "containers").symlink_to(ROOT_DIR / "containers")
     testing = channel(project, tmp_path / "testing")
     release(project, testing)
     mirrors = {"local": MirrorSettings(destination=(str(tmp_path / "stable"),)), **{
