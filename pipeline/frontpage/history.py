@@ -30,11 +30,16 @@ def newest(log: Sequence[LogEntry]) -> tuple[Event, ...]:
 
 def sources(rpms: Iterable[PublishedRpm]) -> tuple[str, ...]:
     """The source packages that these come from, each with its version: `vdsm 4.16.30-0.el6.ours.904`."""
+    return tuple(f"{name} {evr}" for name, evr in versions(rpms))
+
+
+def versions(rpms: Iterable[PublishedRpm]) -> tuple[tuple[str, str], ...]:
+    """The name and version of each source package that these come from."""
     found: dict[tuple[str, str], None] = {}
     for rpm in sorted(rpms, key=lambda rpm: (rpm.source, rpm.arch != "src")):
         if rpm.arch == "src" or rpm.source not in {source for source, _ in found}:
             found[rpm.source, str(rpm.evr)] = None
-    return tuple(f"{source} {evr}" for source, evr in found)
+    return tuple(found)
 
 
 def names(facts: RepositoryFacts) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ def make(facts: RepositoryFacts, snapshot_dir: Path) -> bytes:
         take=_take(facts),
         upgrade=_yum("upgrade", facts),
         downgrade=_yum("downgrade", facts),
+        to_vendor=_to_vendor(facts),
         fingerprints=[_in_fours(each) for each in facts.fingerprints],
         tables=list(_tables(facts, told)),
         series=list(_series(facts, told, snapshot_dir)),
@@ -91,6 +92,12 @@ def _take(facts: RepositoryFacts) -> str:
 
 def _yum(verb: str, facts: RepositoryFacts) -> str:
     return " ".join(["yum", verb, *map(_pattern, history.names(facts))])
+
+
+def _to_vendor(facts: RepositoryFacts) -> str:
+    """The command by which hosts leave our packages for the vendor's; empty where these are not here."""
+    given = [f"{_pattern(name)}{shlex.quote(f'-{evr}')}" for name, evr in history.versions(facts.sets.vendor)]
+    return " ".join(["yum", "downgrade", *given]) if given else ""
 
 
 def _pattern(name: str) -> str:
