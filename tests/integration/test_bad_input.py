@@ -69,7 +69,7 @@ def all_mirrors_unwritable(checkout: Checkout) -> None:
 
 
 CASES = {
-    "unknown key": (append("pipeline.toml", 'colour = "red"\n'), 3, ["mirrors.local.colour", "unknown key"]),
+    "unknown key": (append("pipeline.toml", 'colour = "red"\n'), 3, ["hosts.colour", "unknown key"]),
     "two errors at once": (
         edit("pipeline.toml", "release_floor = 904", 'release_floor = "many"\nlabels = 1'),
         3,
