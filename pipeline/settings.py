@@ -100,6 +100,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 DistPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9._/*?-]*$")]
 # What oVirt Engine takes as the key of a custom property.
 PropertyKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+# One line for people and programs.
+HostCommand = Annotated[str, Field(pattern=r"^[ -~]*$")]
 PinnedReference = Annotated[str, Field(pattern=r"^(|[^\s@]+@sha256:[0-9a-f]{64})$")]
 
 
@@ -137,11 +139,26 @@ class TimeLimits(_Section):
     verify: Seconds = 600
 
 
+class PackageHosts(_Section):
+    """What runs on the hosts of a package: its `service`, and commands for their shell.
+
+    `running_vms` prints the VMs that run, or why nobody can tell; nothing where none does. `running_version` prints
+    version-release of what runs. `before` and `after` are what a person does around it.
+    """
+
+    service: Annotated[str, Field(pattern=r"^(|[A-Za-z0-9][A-Za-z0-9._@-]*)$")] = ""
+    running_vms: HostCommand = ""
+    running_version: HostCommand = ""
+    before: HostCommand = ""
+    after: HostCommand = ""
+
+
 class PackageSettings(_Section):
     """One package that the pipeline patches; `python` is the oldest that what we add must run on.
 
     `engine_properties` are the custom properties that steer the patches, and the regexes of their values;
-    `engine_versions` the clusters' versions that the package serves, lowest first.
+    `engine_versions` the clusters' versions that the package serves, lowest first. `hosts` is what runs where it is
+    installed.
     """
 
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+]+$")]
@@ -155,6 +172,7 @@ class PackageSettings(_Section):
     lint_allowed: dict[str, Annotated[str, Field(min_length=1)]] = {}
     engine_versions: tuple[Annotated[str, Field(pattern=r"^\d+\.\d+$")], ...] = ()
     engine_properties: dict[PropertyKey, Annotated[str, AfterValidator(_engine_regex)]] = {}
+    hosts: PackageHosts = PackageHosts()
 
 
 class TargetSettings(_Section):

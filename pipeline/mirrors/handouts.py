@@ -6,15 +6,33 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.frontpage import feed, page
+from pipeline.hostkit import kit, playbook, repofile, runbook
 from pipeline.mirrors import layout
 from pipeline.mirrors.facts import RepositoryFacts
+
+_NO_RELEASE = (
+    "This state of the repository has no release of ours, so there is nothing to take hosts to, and no way back."
+)
 
 
 def make(facts: RepositoryFacts, snapshot_dir: Path) -> dict[str, bytes]:
     """Name -> contents; the metadata of the state lies in the snapshot's folder."""
-    return {**small(facts), layout.PAGE: page.make(facts, snapshot_dir)}
+    armored = (snapshot_dir / layout.REPODATA / layout.KEYS).read_text(encoding="ascii")
+    kit_texts = {name: text.encode() for name, text in _host_kit(facts, armored).items()}
+    return {**small(facts), **kit_texts, layout.PAGE: page.make(facts, snapshot_dir)}
 
 
 def small(facts: RepositoryFacts) -> dict[str, bytes]:
     """Those of them that tell whether all that stands was made as it would be today, and are soon read: `BOOKS`."""
-    return {layout.FEED: feed.make(facts)}
+    return {layout.FEED: feed.make(facts), layout.HOSTS_REPO: repofile.text(facts).encode()}
+
+
+def _host_kit(facts: RepositoryFacts, armored: str) -> dict[str, str]:
+    made = kit.of(facts, armored)
+    if made is None:
+        about = kit.about(facts)
+        return {
+            layout.HOSTS_PLAYBOOK: playbook.nothing(about, _NO_RELEASE),
+            layout.HOSTS_TEXT: runbook.nothing(about, _NO_RELEASE),
+        }
+    return {layout.HOSTS_PLAYBOOK: playbook.text(made), layout.HOSTS_TEXT: runbook.text(made)}

@@ -20,10 +20,15 @@ FEED = "feed.atom"
 # What a web server shows of a folder is named so; in `repodata/` it would hide the metadata from those who look.
 INDEX = "index.html"
 PAGES = {INDEX: PAGE, FEED: FEED}
+# The host kit.
+HOSTS_REPO = "hosts.repo"
+HOSTS_PLAYBOOK = "hosts.yml"
+HOSTS_TEXT = "hosts.txt"
+HOST_KIT = (HOSTS_REPO, HOSTS_PLAYBOOK, HOSTS_TEXT)
 # What stands in `repodata/` besides metadata and is read with it.
-BOOKS = (LOG, CARRIED, KEYS, MIRRORLIST, FEED)
+BOOKS = (LOG, CARRIED, KEYS, MIRRORLIST, FEED, *HOST_KIT)
 # Asked for by these names at the root: links to files in `repodata`, so that they change with it.
-POINTERS = {LOG: LOG, MIRRORLIST: MIRRORLIST, KEYS: KEYS, **PAGES}
+POINTERS = {LOG: LOG, MIRRORLIST: MIRRORLIST, KEYS: KEYS, **PAGES, **{name: name for name in HOST_KIT}}
 # Beside a package, its name with these endings: statement, SBOM, and the patches beside a source package.
 BESIDE = (".intoto.json", ".cdx.json", ".patches")
 

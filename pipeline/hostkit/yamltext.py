@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Values as YAML that people can read: each text is a text to whoever loads it, and no template to Ansible. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+Value = str | bool | Mapping[str, "Value"] | Sequence["Value"]
+
+# What a block can hold as it is, on lines of its own: no other line ends, no blanks where YAML would lose them.
+_BLOCK = re.compile(r"[!-~]([ -~]*[!-~])?(\n( *[!-~]([ -~]*[!-~])?)?)*\n[ ]*[!-~]([ -~]*[!-~])?")
+
+
+def lines(value: Mapping[str, Value], indent: str = "") -> list[str]:
+    """The lines of a mapping."""
+    made: list[str] = []
+    for key, each in value.items():
+        made += _entry(f"{indent}{key}:", each, indent)
+    return made
+
+
+def _entry(head: str, value: Value, indent: str) -> list[str]:
+    if isinstance(value, bool):
+        return [f"{head} {str(value).lower()}"]
+    if isinstance(value, str):
+        return _text(head, value, indent)
+    if isinstance(value, Mapping):
+        return [head, *lines(value, f"{indent}  ")] if value else [f"{head} {{}}"]
+    return [head, *_items(value, f"{indent}  ")] if value else [f"{head} []"]
+
+
+def _items(values: Sequence[Value], indent: str) -> list[str]:
+    made: list[str] = []
+    for value in values:
+        if isinstance(value, Mapping):
+            first, *rest = lines(value, f"{indent}  ")
+            made += [f"{indent}- {first.lstrip()}", *rest]
+        else:
+            made += _entry(f"{indent}-", value, indent)
+    return made
+
+
+def _text(head: str, text: str, indent: str) -> list[str]:
+    """`!unsafe`: braces in it are braces."""
+    if _BLOCK.fullmatch(text):
+        return [f"{head} !unsafe |-", *(f"{indent}  {line}".rstrip() for line in text.split("\n"))]
+    return [f"{head} !unsafe {json.dumps(text)}"]
