@@ -16,9 +16,11 @@ _WIDTH = 100
 
 
 def text(kit: Kit) -> str:
-    """The page of a kit: the upgrade, and each way back."""
+    """The page of a kit: what comes first, the upgrade, and each way back."""
     parts = [_comment(*_opening(kit)), *_address(kit)]
-    for number, (name, way) in enumerate(kit.ways.items(), 1):
+    parts += [_head(1, "Before"), *_comments(kit.before), *map(_step, (kit.installed, *kit.idle))]
+    parts += [_head(2, "The repository, on each host once"), *map(_step, (*kit.key, kit.repository))]
+    for number, (name, way) in enumerate(kit.ways.items(), 3):
         parts += _way(kit, way, number, is_back=name != "upgrade")
     return "\n\n".join(parts) + "\n"
 
@@ -30,9 +32,9 @@ def nothing(about: str, why: str) -> str:
 def _opening(kit: Kit) -> Iterator[str]:
     yield f"{', '.join(kit.sources)} on hosts: {kit.about}"
     yield (
-        "The commands of hosts.yml, for a person: root's shell on one host, which has to prove itself before the others"
-        " get the same. Lines that begin with # say what the next command is for. Where a command ends otherwise than"
-        " it says, stop there: what mends it stands with it."
+        "The commands of hosts.yml, for a person: in root's shell on one host, which has to prove itself before the"
+        " others get the same. Lines that begin with # say what the next command is for. Where one ends otherwise than"
+        " it should, stop: what mends it stands there."
     )
     yield "The repository's keys have these fingerprints. Compare them with what you were told by another way:"
     yield from kit.fingerprints
@@ -46,14 +48,21 @@ def _address(kit: Kit) -> list[str]:
 
 
 def _way(kit: Kit, way: Way, number: int, *, is_back: bool) -> Iterator[str]:
-    head = "Back to" if is_back else "Upgrade to"
-    yield _comment(f"==== {number}. {head} {way.told}: {way.versions} ====", *kit.before)
-    steps = [kit.installed, *kit.idle, *way.first, *kit.key, kit.repository, kit.fresh, way.move, *way.arrived]
-    yield from map(_step, [*steps, *way.running])
+    told = f"{way.told}, {way.versions}"
+    yield _head(number, f"Back to {told}: 1 and 2, then this" if is_back else f"Upgrade to {told}")
+    yield from map(_step, (*way.first, kit.fresh, way.move, *way.arrived, *way.running))
     if is_back:
-        told = "So that the next `yum update` does not bring what was left; leave it out to stay with the repository."
-        yield f"{_comment(told)}\n{_step(kit.off)}"
-    yield _comment(*kit.after, "Try this host. Then the next one, or stop.")
+        yield _comment("The next command is to be left out where hosts shall go on using the repository.")
+        yield _step(kit.off)
+    yield from _comments(kit.after)
+
+
+def _head(number: int, words: str) -> str:
+    return _comment(f"==== {number}. {words} ====")
+
+
+def _comments(paragraphs: Iterable[str]) -> Iterator[str]:
+    return map(_comment, paragraphs)
 
 
 def _step(step: Step) -> str:

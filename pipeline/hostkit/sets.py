@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Commands about the packages of a set: which are on the host, all of them moved together, whether it has them. Pure."""
+"""Commands about the packages of a set: which a host has, how they move together, whether they are there. Pure."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def left_out(rpms: Packages, everything: Packages) -> tuple[Step, ...]:
             title="See that no package stays behind",
             command=_query("%{NAME}", lacking),
             prints=("",),
-            mend="The set to go to does not have these packages, and they hold the others back: `yum remove` them first.",
+            mend="The set to go to lacks these packages, and they hold the others back: `yum remove` them first.",
         ),
     )
 

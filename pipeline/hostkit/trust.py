@@ -35,7 +35,7 @@ def keys(name: str, armored: str, fingerprints: Sequence[str]) -> tuple[Step, ..
             # A key is followed by its fingerprint; subkeys, which newer programs tell of too, are not asked for.
             command=f"{look} |\n  sed -n '/^pub:/{{n;s/^fpr:*\\([0-9A-F]*\\):.*/\\1/p}}'",
             prints=("\n".join(fingerprints),),
-            mend=f"The file has other keys than were published: remove {path}, and take this kit anew from where you trust it.",
+            mend=f"Others than those are in {path}: remove it, and take this kit anew from where you trust it.",
         ),
         Step(
             title="Have rpm trust the public keys",

@@ -43,7 +43,8 @@ def _items(values: Sequence[Value], indent: str) -> list[str]:
 
 
 def _text(head: str, text: str, indent: str) -> list[str]:
-    """`!unsafe`: braces in it are braces."""
+    """Where it has braces, `!unsafe` says that they are braces; Ansible takes an empty text with that tag for none."""
+    tag = " !unsafe" if "{" in text else ""
     if _BLOCK.fullmatch(text):
-        return [f"{head} !unsafe |-", *(f"{indent}  {line}".rstrip() for line in text.split("\n"))]
-    return [f"{head} !unsafe {json.dumps(text)}"]
+        return [f"{head}{tag} |-", *(f"{indent}  {line}".rstrip() for line in text.split("\n"))]
+    return [f"{head}{tag} {json.dumps(text)}"]

@@ -205,14 +205,16 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(argv: list[str], port: int, log_path: Path, *, umask: int = -1) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    argv: list[str], port: int, log_path: Path, *, umask: int = -1, address: str = "127.0.0.1"
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server, from when it listens until the end of the block."""
     with log_path.open("ab") as log:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, umask=umask)
     try:
         deadline = time.monotonic() + 10
         while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=1):
                 break
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{argv[0]} did not come up: {log_path.read_text()}")
@@ -273,9 +275,9 @@ class SshServer:
     known_hosts: Path
 
 
-@pytest.fixture(scope="session")
-def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
-    folder = tmp_path_factory.mktemp("ssh")
+@contextlib.contextmanager
+def sshd(folder: Path, *lines: str, addresses: tuple[str, ...] = ("127.0.0.1",)) -> Iterator[SshServer]:
+    """An sshd whose configuration ends with these lines."""
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd gives up its rights in there
     for name in ("host", "user"):
@@ -285,18 +287,28 @@ def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
     authorized_keys = folder / "authorized_keys"
     authorized_keys.write_text(f"{public_key}\n")
     known_hosts = folder / "known_hosts"
-    known_hosts.write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
+    host_key = (folder / "host.pub").read_text()
+    known_hosts.write_text("".join(f"[{address}]:{port} {host_key}" for address in addresses))
     config = folder / "sshd_config"
+    listening = "".join(f"ListenAddress {address}\n" for address in addresses)
     config.write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {authorized_keys}\n"
+        f"Port {port}\n{listening}HostKey {folder}/host\nAuthorizedKeysFile {authorized_keys}\n"
         f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
+        + "".join(f"{line}\n" for line in lines)
     )
     command = (
         f"ssh -F none -p {port} -i {folder}/user -o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes"
         " -o BatchMode=yes -o IdentitiesOnly=yes"
     )
-    with running(["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], port, folder / "log"):
+    argv = ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)]
+    with running(argv, port, folder / "log", address=addresses[0]):
         yield SshServer(port, command, authorized_keys, public_key, known_hosts)
+
+
+@pytest.fixture(scope="session")
+def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    with sshd(tmp_path_factory.mktemp("ssh")) as server:
+        yield server
 
 
 @pytest.fixture
