@@ -100,8 +100,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 DistPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9._/*?-]*$")]
 # What oVirt Engine takes as the key of a custom property.
 PropertyKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
-# One line for people and programs.
-HostCommand = Annotated[str, Field(pattern=r"^[ -~]*$")]
+# For people and for a shell.
+HostText = Annotated[str, Field(pattern=r"^[ -~\n]*$"), AfterValidator(str.strip)]
 PinnedReference = Annotated[str, Field(pattern=r"^(|[^\s@]+@sha256:[0-9a-f]{64})$")]
 
 
@@ -147,10 +147,10 @@ class PackageHosts(_Section):
     """
 
     service: Annotated[str, Field(pattern=r"^(|[A-Za-z0-9][A-Za-z0-9._@-]*)$")] = ""
-    running_vms: HostCommand = ""
-    running_version: HostCommand = ""
-    before: HostCommand = ""
-    after: HostCommand = ""
+    running_vms: HostText = ""
+    running_version: HostText = ""
+    before: HostText = ""
+    after: HostText = ""
 
 
 class PackageSettings(_Section):

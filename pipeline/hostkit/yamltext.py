@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 Value = str | bool | Mapping[str, "Value"] | Sequence["Value"]
 
 # What a block can hold as it is, on lines of its own: no other line ends, no blanks where YAML would lose them.
+_WIDTH = 100
+_WORD = re.compile(r"[!-~]+")
 _BLOCK = re.compile(r"[!-~]([ -~]*[!-~])?(\n( *[!-~]([ -~]*[!-~])?)?)*\n[ ]*[!-~]([ -~]*[!-~])?")
 
 
@@ -47,4 +49,18 @@ def _text(head: str, text: str, indent: str) -> list[str]:
     tag = " !unsafe" if "{" in text else ""
     if _BLOCK.fullmatch(text):
         return [f"{head}{tag} |-", *(f"{indent}  {line}".rstrip() for line in text.split("\n"))]
+    words = text.split(" ")
+    if len(text) > _WIDTH and all(map(_WORD.fullmatch, words)):
+        return [f"{head}{tag} >-", *(f"{indent}  {line}" for line in _filled(words))]
     return [f"{head}{tag} {json.dumps(text)}"]
+
+
+def _filled(words: Sequence[str]) -> list[str]:
+    """Words on lines; each line end stands for one blank."""
+    made = [words[0]]
+    for word in words[1:]:
+        if len(made[-1]) + len(word) < _WIDTH:
+            made[-1] += f" {word}"
+        else:
+            made.append(word)
+    return made
