@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The published host kit on hosts: its playbook by Ansible over ssh, its page line by line, its `.repo` file with dnf."""
+"""The published host kit on hosts: its playbook by Ansible over ssh, its page line by line, its `.repo` file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,15 +92,17 @@ def _played(code: int, text: str) -> Played:
 def _at_a_terminal(argv: list[str], env: dict[str, str], answers: Sequence[str]) -> Played:
     process, terminal = pty.fork()
     if process == 0:
-        os.execvpe(argv[0], argv, env)
-    text, left = b"", list(answers)
+        os.execvpe("timeout", ["timeout", "--foreground", "60", *argv], env)
+    text, seen, left = b"", 0, list(answers)
     with contextlib.suppress(OSError):  # a terminal that nobody is at any more
         while part := os.read(terminal, 65536):
             text += part
-            if left and re.search(rb"yes when that is done|others, one after another", part):
+            if left and re.search(rb"Type\s+yes.*:\s*$", text[seen:], re.DOTALL):
+                time.sleep(0.5)  # what was typed before it asks is thrown away
+                seen = len(text)
                 os.write(terminal, f"{left.pop(0)}\r".encode())
     os.close(terminal)
-    assert not left
+    assert not left, text.decode()
     return _played(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), text.decode())
 
 
@@ -134,9 +137,8 @@ def fresh_hosts(published: Project, server: tuple[Path, SshServer]) -> Path:
     for address, names in zip(ADDRESSES, (("vdsm", "vdsm-cli"), ("vdsm",)), strict=True):
         host = hypervisors.make(folder, address)
         words = " ".join(f"{name}-1.0-{VENDOR}" for name in names)
-        done = host.run(
-            f"yum -y --repofrompath 'v,{repository.as_uri()}' --setopt v.gpgcheck=0 --repo v install {words} && rm $HOST_DIR/calls"
-        )
+        of = f"--repofrompath 'v,{repository.as_uri()}' --repo v --setopt v.gpgcheck=0"
+        done = host.run(f"yum -y {of} install {words} && rm $HOST_DIR/calls")
         assert done.returncode == 0, done.stdout + done.stderr
     shutil.copytree(folder, folder.parent / "kept", symlinks=True, ignore=shutil.ignore_patterns("ssh"))
     return folder.parent / "kept"
