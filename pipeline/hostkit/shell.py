@@ -38,7 +38,7 @@ def holds(path: str, content: str) -> str:
     """Succeeds where the file has this content already."""
     body = content if content.endswith("\n") else f"{content}\n"
     digest = hashlib.sha256(body.encode()).hexdigest()
-    return f'test "$(sha256sum <{quote(path)})" = {quote(f"{digest}  -")}'
+    return f'test "$(sha256sum <{quote(path)})" \\\n  = {quote(f"{digest}  -")}'
 
 
 def quote_always(word: str) -> str:

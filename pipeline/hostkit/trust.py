@@ -26,7 +26,7 @@ def keys(name: str, armored: str, fingerprints: Sequence[str]) -> tuple[Step, ..
     path = key_path(name)
     # rpm names a key by the last digits of its fingerprint.
     known = shell.line("rpm", "-q", *(f"gpg-pubkey-{each[-8:].lower()}" for each in fingerprints))
-    held = f"{shell.holds(path, armored)} && {known} >/dev/null"
+    held = f"{shell.holds(path, armored)} &&\n  {known} >/dev/null"
     look = f"gpg --quiet --with-colons --with-fingerprint {quote(path)} 2>/dev/null"
     return (
         Step(title="Put the public keys there", command=shell.write(path, armored), unless=held, mend=_WRITE),

@@ -17,10 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.hostkit import kit, playbook
 from tests.integration import hypervisors
 from tests.integration.conftest import PackageMaker, Project, SigningKey, SshServer, project_at, sshd
 from tests.integration.hypervisors import Hypervisor
 from tests.integration.places import channel
+from tests.unit.test_hostkit import ARMORED, HOSTILE, hostile_facts
 
 ADDRESSES = ("127.0.0.2", "127.0.0.3")
 VENDOR, PREVIOUS, OURS = "0.el6", "0.el6.label.904", "0.el6.label.905"
@@ -294,7 +296,7 @@ def test_each_command_of_the_page_works_in_order(lab: Lab) -> None:
             assert (done.returncode, command) == (0, command), done.stdout + done.stderr
             printed += done.stdout
         assert host.packages == {"vdsm": f"1.0-{release}", "vdsm-cli": f"1.0-{release}"}
-        assert printed.count(f"\n1.0-{release}\n") == 2  # the packages, and what runs
+        assert printed.splitlines().count(f"1.0-{release}") == 2  # the packages, and what runs
 
 
 def test_ansible_lint_finds_nothing(lab: Lab, tmp_path: Path) -> None:
@@ -328,3 +330,29 @@ def test_the_repo_file_by_http(lab: Lab, published: Project, nginx: Callable[[Pa
         done = host.run(command)
         assert done.returncode == 0, done.stdout + done.stderr
         assert host.packages == {"vdsm": f"1.0-{release}"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "code", "told"),
+    [
+        ("local", (), 2, "host: See what is installed: it printed nothing, and ended with 1."),
+        ("ssh", (), 2, "Nobody told where hosts find the repository. Give its address, -e baseurl="),
+        ("ssh", ("-e", "baseurl=https://mirror.example.org/el6/"), 2, "host: See what is installed"),
+    ],
+)
+def test_hostile_names_reach_rpm_as_they_are(
+    tmp_path: Path, kind: str, words: tuple[str, ...], code: int, told: str
+) -> None:
+    """By Ansible's own hands: nothing of them is evaluated, by it or by a shell. An address nobody told is asked for."""
+    text = playbook.text(kit.of(hostile_facts(kind=kind), ARMORED))
+    (tmp_path / "hosts.yml").write_text(text)
+    (tmp_path / "rpm").write_text('#!/bin/sh\nfor each; do printf "%s\\0" "$each"; done >>"${0%/*}/args"\n')
+    (tmp_path / "rpm").chmod(0o755)
+    argv = [str(_BIN_DIR / "ansible-playbook"), "-i", "host,", "-c", "local", *words, str(tmp_path / "hosts.yml")]
+    env = {**os.environ, "HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(argv, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert told in re.sub(r"\s+", " ", done.stdout + done.stderr)
+    if "See what is installed" in told:
+        assert (tmp_path / "args").read_text().split("\0")[-2] == HOSTILE
+    assert not Path("/x").exists()
