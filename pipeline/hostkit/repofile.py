@@ -7,7 +7,8 @@ from pipeline.mirrors import layout
 from pipeline.mirrors.facts import RepositoryFacts
 from pipeline.printable import printable
 
-_UNKNOWN = "https://MIRROR/{target}"
+# In place of an address that nobody told.
+UNKNOWN = "https://MIRROR/{target}"
 
 
 def text(facts: RepositoryFacts) -> str:
@@ -17,7 +18,7 @@ def text(facts: RepositoryFacts) -> str:
     Source: yum.conf(5), [repository] options.
     """
     channel = facts.channel
-    base_url = channel.base_url or _UNKNOWN.format(target=channel.target_name)
+    base_url = channel.base_url or UNKNOWN.format(target=channel.target_name)
     lines = [] if channel.base_url else [
         "# Nobody told where hosts find this repository: write its address in place of https://MIRROR,",
         "# or give the mirror its `url` in pipeline.toml.",

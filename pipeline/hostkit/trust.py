@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from shlex import quote
 
 from pipeline.hostkit import repofile, shell
 from pipeline.hostkit.steps import Step
 from pipeline.mirrors.facts import RepositoryFacts
 
-# Stands for the address that nobody told.
-_PLACE = "/BASEURL"
+_COMMENT = re.compile(r"^#.*\n", re.MULTILINE)
 _GPGKEY = re.compile(r"^gpgkey=.*$", re.MULTILINE)
 
 
@@ -48,12 +46,14 @@ def keys(name: str, armored: str, fingerprints: Sequence[str]) -> tuple[Step, ..
 
 def repository(facts: RepositoryFacts) -> Step:
     """The `.repo` file onto the host. Its key is the one that was looked at, so yum takes none from the mirror."""
-    name = facts.channel.settings.hosts.repository
+    channel = facts.channel
+    name = channel.settings.hosts.repository
     path = f"/etc/yum.repos.d/{name}.repo"
-    text = _GPGKEY.sub(lambda _: f"gpgkey=file://{key_path(name)}", _text(facts))
-    if facts.channel.base_url:
+    text = _GPGKEY.sub(lambda _: f"gpgkey=file://{key_path(name)}", _COMMENT.sub("", repofile.text(facts)))
+    if channel.base_url:
         return _repository(shell.write(path, text), shell.holds(path, text))
-    text = shell.unexpanded(text).replace(f"file://{_PLACE}/", "$baseurl/")
+    unknown = repofile.UNKNOWN.format(target=channel.target_name)
+    text = shell.unexpanded(text).replace(f"={unknown}/", "=$baseurl/")
     # What it has to be is known on the host alone.
     return _repository(shell.write(path, text, expanded=True), f'grep -qxF "baseurl=$baseurl/" {path}')
 
@@ -74,12 +74,3 @@ _WRITE = "The folder must be there and have room: `ls -ld`, `df`."
 
 def _repository(command: str, unless: str) -> Step:
     return Step(title="Put the repository's file there", command=command, unless=unless, mend=_WRITE)
-
-
-def _text(facts: RepositoryFacts) -> str:
-    """The published `.repo` file; with a place of our own where nobody told the address."""
-    channel = facts.channel
-    if not channel.base_url:
-        place = replace(channel.places[0], kind="local", address=_PLACE)
-        facts = replace(facts, channel=replace(channel, places=(place,)))
-    return repofile.text(facts)

@@ -14,8 +14,9 @@ import yaml
 from pipeline.hostkit import kit, playbook, runbook, sets, shell, trust, yamltext
 from pipeline.hostkit.steps import Kit
 from pipeline.mirrors import handouts
-from pipeline.mirrors.destination import Destination
 from pipeline.mirrors.facts import Channel, RepositoryFacts
+from pipeline.mirrors.places.local import Directory
+from pipeline.mirrors.places.remote import Remote
 from pipeline.mirrors.sets import sets_of
 from pipeline.model import Evr, PublishedRpm
 from pipeline.settings import read_settings
@@ -42,7 +43,7 @@ def _rpm(name: str, release: str, source: str = "vdsm", arch: str = "noarch", ep
 
 def _facts(*rpms: PublishedRpm, kind: str = "local") -> RepositoryFacts:
     address = "/srv/yum/el6" if kind == "local" else "host.example.org:/srv/yum/el6"
-    place = Destination(kind=kind, address=address, timeout_seconds=1, scratch_dir=Path("/tmp"))
+    place = (Directory if kind == "local" else Remote)(address=address, timeout_seconds=1, scratch_dir=Path("/tmp"))
     channel = Channel(settings=read_settings(ROOT_DIR, environ={}), target_name="el6", places=(place,))
     return RepositoryFacts(
         channel=channel, revision=7, packages=rpms, sets=sets_of(rpms, rpms), fingerprints=FINGERPRINTS, log=()
