@@ -101,7 +101,7 @@ def test_playbook_and_page_have_the_same_commands() -> None:
 
 
 @pytest.mark.parametrize("made", [playbook.text, runbook.text])
-def test_a_package_of_which_nothing_is_told_has_the_general_steps_alone(made) -> None:  # noqa: ANN001
+def test_a_package_of_which_nothing_is_told_has_the_general_steps_alone(made) -> None:
     facts = _facts(*(replace(rpm, source="other") for rpm in _state()))
     text = made(_kit(facts))
     assert "vdsmd" not in text
@@ -187,7 +187,7 @@ def test_whatever_has_braces_is_no_template() -> None:
     data = text[text.index("    needs_base_url:") : text.index("  tasks:")]
     loaded = yaml.compose(f"vars:\n{data}")
 
-    def scalars(node: yaml.Node):  # noqa: ANN202
+    def scalars(node: yaml.Node):
         for part in node.value if isinstance(node.value, list) else ():
             for each in part if isinstance(part, tuple) else (part,):
                 yield from scalars(each) if isinstance(each.value, list) else (each,)
