@@ -343,7 +343,7 @@ def test_the_repo_file_by_http(lab: Lab, published: Project, nginx: Callable[[Pa
 def test_hostile_names_reach_rpm_as_they_are(
     tmp_path: Path, kind: str, words: tuple[str, ...], code: int, told: str
 ) -> None:
-    """By Ansible's own hands: nothing of them is evaluated, by it or by a shell. An address nobody told is asked for."""
+    """Nothing of them is evaluated, by Ansible or by a shell. An address that nobody told is asked for."""
     text = playbook.text(kit.of(hostile_facts(kind=kind), ARMORED))
     (tmp_path / "hosts.yml").write_text(text)
     (tmp_path / "rpm").write_text('#!/bin/sh\nfor each; do printf "%s\\0" "$each"; done >>"${0%/*}/args"\n')
