@@ -16,7 +16,7 @@ from pipeline.mirrors import layout, repodata
 from pipeline.mirrors.repodata import Index, MetadataFile
 from pipeline.model import PublishedRpm
 
-_NAMES = ("repomd.xml", "repomd.xml.asc", layout.LOG, layout.KEYS, layout.CARRIED, layout.MIRRORLIST, layout.FEED)
+_NAMES = ("repomd.xml", "repomd.xml.asc", *layout.BOOKS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
