@@ -24,7 +24,6 @@ from pipeline.pages import template
 
 _MAX_ROWS = 2000
 _PLAIN = re.compile(r"[A-Za-z0-9._+-]+")
-_HOST_KIT = ("hosts.repo", "hosts.txt", "hosts.yml")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +69,7 @@ def make(facts: RepositoryFacts, snapshot_dir: Path) -> bytes:
         series=list(_series(facts, told, snapshot_dir)),
         changes=list(_changes(facts, told)),
         home=layout.REPODATA,
-        host_kit=[layout.POINTERS[name] for name in _HOST_KIT if name in layout.POINTERS],
+        host_kit=layout.HOST_KIT,
     )
     return text.encode(errors="replace")
 
@@ -87,7 +86,7 @@ def _take(facts: RepositoryFacts) -> str:
     if not facts.channel.base_url:
         return ""
     path = f"/etc/yum.repos.d/{facts.channel.settings.hosts.repository}.repo"
-    return f"curl -o {path} {shlex.quote(f'{facts.channel.base_url}/{_HOST_KIT[0]}')}"
+    return f"curl -o {path} {shlex.quote(f'{facts.channel.base_url}/{layout.HOSTS_REPO}')}"
 
 
 def _yum(verb: str, facts: RepositoryFacts) -> str:

@@ -29,7 +29,7 @@ from pipeline.signing import metadata as signature
 
 Sets = tuple[SignedSet, ...]
 # What readers are given beside the metadata, and nothing else names by its digest.
-_BESIDE = ("repomd.xml.asc", layout.KEYS, layout.MIRRORLIST, layout.FEED)
+_BESIDE = ("repomd.xml.asc", layout.KEYS, layout.MIRRORLIST, layout.FEED, layout.HOSTS_REPO)
 _AS_STAGED = "what this was staged for"
 
 
