@@ -16,7 +16,7 @@ from pipeline.context import TargetContext
 from pipeline.engines.choice import engine_of
 from pipeline.errors import PublishError, UsageError
 from pipeline.gate import single
-from pipeline.mirrors import catchup, history, layout, lease, mirror, placement, published, snapshot, trust
+from pipeline.mirrors import catchup, history, layout, lease, mirror, placement, published, snapshot, standing, trust
 from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
@@ -70,7 +70,8 @@ def run(
         metadata, new = _plan(move, places[0], settings, log_path)
         for rpm in new:
             progress.note(f"comes: {rpm.nevra}")
-        changed = bool(new) or not metadata.is_ours
+        channel = Channel(settings=settings, target_name=target_name, places=places)
+        changed = bool(new) or not standing.is_whole(metadata, move.keys, channel, log_path)
         revision = snapshot.next_revision(metadata.state) if changed else metadata.state.revision
         return catchup.publication(places, revision, "", changed=changed)
     with lease.held(places[0], snapshot.publisher(), progress, log_path=log_path):
@@ -122,7 +123,8 @@ def _publish(
     log_path: Path,
 ) -> Publication:
     metadata, new = _plan(move, places[0], settings, log_path)
-    if not new and metadata.is_ours:
+    channel = Channel(settings=settings, target_name=target_name, places=places)
+    if not new and standing.is_whole(metadata, move.keys, channel, log_path):
         state = metadata.state
         return catchup.publication(places, state.revision, state.repomd_sha256, changed=False)
     context = _context(settings, target_name, progress, log_path)
@@ -130,7 +132,7 @@ def _publish(
     with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="promote-") as scratch:
         staging = Staging(dir=Path(scratch) / "repo", revision=snapshot.next_revision(metadata.state), before=metadata)
         names = _stage(move, new, staging, log_path)
-        _describe(move, new, staging, places, context)
+        _describe(move, new, staging, channel, context)
         sets = sets_of(new, (*metadata.state.packages, *new))
         if sets.ours:
             staged.prove(sets, staging.dir, context)
@@ -142,7 +144,7 @@ def _describe(
     move: _Move,
     new: Sequence[PublishedRpm],
     staging: Staging,
-    places: Sequence[Destination],
+    channel: Channel,
     context: TargetContext,
 ) -> None:
     """The metadata, and all that belongs to the snapshot; its keys are those that are configured."""
@@ -153,7 +155,7 @@ def _describe(
         _entry(move, new, staging, context.settings),
         everything,
         move.keys,
-        Channel(settings=context.settings, target_name=context.target_name, places=places),
+        channel,
     )
 
 

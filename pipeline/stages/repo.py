@@ -7,7 +7,6 @@ the rule that a published package never changes holds for them too. dnf and yum 
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,21 +14,17 @@ from pathlib import Path
 
 from pipeline import checkout, files, guard, release
 from pipeline.context import TargetContext
-from pipeline.errors import PublishError, SigningError
-from pipeline.mirrors import handouts, layout, mirror, placement, publishlog, snapshot, trust, withdrawn
+from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot, standing, trust, withdrawn
 from pipeline.mirrors.destination import find_destination, find_destinations
-from pipeline.mirrors.facts import Channel, facts_of
+from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.placement import Placed
 from pipeline.mirrors.places.base import Destination
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, PublishedRpm, Repository, SignedSet
-from pipeline.signing import bundle, keyring
-from pipeline.signing import metadata as signature
+from pipeline.signing import keyring
 
 Sets = tuple[SignedSet, ...]
-# What readers are given beside the metadata, and nothing else names by its digest.
-_BESIDE = ("repomd.xml.asc", layout.KEYS, layout.MIRRORLIST, layout.FEED, layout.HOSTS_REPO)
 _AS_STAGED = "what this was staged for"
 
 
@@ -65,31 +60,17 @@ def inputs(sets: Sets, *, context: TargetContext) -> dict[str, str]:
 
 def _standing(places: Sequence[Destination], context: TargetContext) -> str:
     """What stands, as far as it is a reason to stage anew: signature, keys and mirrorlist must be those staged, too."""
-    standing = mirror.stands(places[0], context.log_path)
-    if standing not in _staged_for(context):
-        return standing[:12] or "nothing"
+    digest = mirror.stands(places[0], context.log_path)
+    if digest not in _staged_for(context):
+        return digest[:12] or "nothing"
     repodata_dir = context.home_dir / "repo" / layout.REPODATA
-    for place in places if standing == files.sha256_of(repodata_dir / "repomd.xml") else ():
-        there = _beside(place, standing, context)
-        for name in there.keys() & set(_BESIDE):
+    for place in places if digest == files.sha256_of(repodata_dir / "repomd.xml") else ():
+        there = standing.beside(place, digest, context.log_path)
+        for name in there.keys() & set(standing.BESIDE):
             staged_path = repodata_dir / name
             if there[name] != (staged_path.read_bytes() if staged_path.is_file() else b""):
-                return f"{standing[:12]}, with another {name} on {place.address}"
+                return f"{digest[:12]}, with another {name} on {place.address}"
     return _AS_STAGED
-
-
-def _beside(place: Destination, repomd_sha256: str, context: TargetContext) -> dict[str, bytes]:
-    """What lies beside this `repomd.xml`, empty where it is gone; nothing at all of a place with another state.
-
-    A place that does not answer is told when it is published to.
-    """
-    try:
-        books = place.read(("repomd.xml", *_BESIDE), context.log_path)
-    except PublishError:
-        return {}
-    if hashlib.sha256(books.get("repomd.xml", b"")).hexdigest() != repomd_sha256:
-        return {}
-    return {name: books.get(name, b"") for name in _BESIDE}
 
 
 def run(sets: Sets, *, context: TargetContext) -> Repository:
@@ -102,7 +83,7 @@ def run(sets: Sets, *, context: TargetContext) -> Repository:
     content = _plan(sets, metadata, context)
     context.scratch_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="repo-") as scratch:
-        if not content.new and _stands_whole(sets, metadata, context):
+        if not content.new and standing.is_whole(metadata, _keys(sets, context), _channel(context), context.log_path):
             staging = Staging(dir=Path(scratch) / "repo", revision=metadata.state.revision, before=metadata)
             staging.copy_standing(_keys(sets, context), _channel(context))
             sent: tuple[str, ...] = ()
@@ -182,46 +163,10 @@ def _keys(sets: Sets, context: TargetContext) -> dict[str, bytes]:
     return {key.fingerprint: (context.out_path / key.file.path).read_bytes() for signed in sets for key in signed.keys}
 
 
-def _stands_whole(sets: Sets, metadata: Metadata, context: TargetContext) -> bool:
-    """Whether what stands was published by us, signed, with the keys and for the urls that are in use, everywhere.
-
-    Of what people get only what is small is looked at: the page would be read from afar at each release.
-    """
-    if not metadata.is_ours:
-        return False
-    state, keys = metadata.state, _keys(sets, context)
-    wanted = {
-        **handouts.small(facts_of(_channel(context), state.revision, state.packages, keys, state.log)),
-        layout.KEYS: bundle.joined(keys),
-        layout.MIRRORLIST: layout.mirrorlist(_channel(context).urls, state.revision),
-        "repomd.xml.asc": metadata.books.get("repomd.xml.asc", b""),
-    }
-    places = find_destinations(context.settings, context.target_name)
-    others = [_beside(place, state.repomd_sha256, context) for place in places[1:]]
-    return (
-        all(books.get(name, content) == content for books in others for name, content in wanted.items())
-        and all(metadata.books.get(name) == content for name, content in wanted.items())
-        and _is_signed(metadata, wanted[layout.KEYS], context)
-    )
-
-
 def _is_staged(metadata: Metadata, context: TargetContext) -> bool:
     """Whether what stands is, by its digest, what was staged here: then its signature alone is made anew."""
     path = context.home_dir / "repo" / layout.REPOMD
     return path.is_file() and files.sha256_of(path) == metadata.state.repomd_sha256
-
-
-def _is_signed(metadata: Metadata, keys: bytes, context: TargetContext) -> bool:
-    """Whether the signature that stands holds with the keys that hosts are told to trust."""
-    context.scratch_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="keys-") as name:
-        keys_path = Path(name) / layout.KEYS
-        keys_path.write_bytes(keys)
-        try:
-            signature.verify(metadata.repomd, metadata.books["repomd.xml.asc"], [keys_path])
-        except (KeyError, SigningError):
-            return False
-    return True
 
 
 def _channel(context: TargetContext) -> Channel:

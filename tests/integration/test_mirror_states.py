@@ -70,8 +70,10 @@ class Channel:
         return rollback.run(settings or self.settings, _TARGET, revision, Progress(quiet=True),
                             log_path=self.log_path, **more)  # fmt: skip
 
-    def take(self, source: Channel, revision: int | None = None, **more: bool) -> Publication:
-        return promote.run(self.settings, _TARGET, source.name, revision, Progress(quiet=True),
+    def take(
+        self, source: Channel, revision: int | None = None, settings: Settings | None = None, **more: bool
+    ) -> Publication:
+        return promote.run(settings or self.settings, _TARGET, source.name, revision, Progress(quiet=True),
                            log_path=self.log_path, **more)  # fmt: skip
 
     def prune(self, wishes: RetentionSettings = _AT_ONCE, *, remove: bool = True) -> retention.Pruning:
@@ -306,6 +308,22 @@ class TestPromote:
         assert not stable.take(testing).changed
         changed = {path for path in before if stable.stamps().get(path) != before[path]}
         assert changed <= {stable.served_dir, stable.served_dir / lease.LOCK}
+
+    def test_a_new_key_comes_though_no_package_does(
+        self, channel: MakeChannel, stable: Channel, other_key: Path
+    ) -> None:
+        testing = channel("testing")
+        testing.publish(FIRST)
+        stable.take(testing)
+        former = (str(stable.project.key.public_path),)
+        signing = stable.settings.signing.model_copy(update={"key_file": str(other_key), "former_keys": former})
+        rotated = stable.settings.model_copy(update={"signing": signing})
+        assert stable.take(testing, settings=rotated, dry_run=True).changed
+        assert stable.take(testing, settings=rotated).changed
+        keys = (stable.served_dir / layout.KEYS).read_text()
+        assert keys.count("BEGIN PGP PUBLIC KEY BLOCK") == 2
+        assert read_as_client(stable.served_dir) == []
+        assert not stable.take(testing, settings=rotated).changed
 
     def test_what_is_not_signed_at_the_source_or_there_is_refused(self, channel: MakeChannel, stable: Channel) -> None:
         testing = channel("testing")
