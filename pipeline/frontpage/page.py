@@ -23,6 +23,11 @@ from pipeline.model import PublishedRpm
 from pipeline.pages import template
 
 _MAX_ROWS = 2000
+_HOST_KIT = {
+    layout.HOSTS_REPO: "the repository, for /etc/yum.repos.d/",
+    layout.HOSTS_PLAYBOOK: "an Ansible playbook that upgrades hosts, checks them, and takes them back",
+    layout.HOSTS_TEXT: "the same as commands",
+}
 _PLAIN = re.compile(r"[A-Za-z0-9._+-]+")
 
 
@@ -69,7 +74,7 @@ def make(facts: RepositoryFacts, snapshot_dir: Path) -> bytes:
         series=list(_series(facts, told, snapshot_dir)),
         changes=list(_changes(facts, told)),
         home=layout.REPODATA,
-        host_kit=layout.HOST_KIT,
+        host_kit=_HOST_KIT,
     )
     return text.encode(errors="replace")
 
