@@ -28,13 +28,17 @@ def write(
 
 
 def write_refused(error: PipelineError, settings: Settings, progress: Progress) -> None:
-    """The same for a run that was refused before its first stage; no page of an earlier run stays."""
+    """The same for a run that was refused before its first stage; no page of an earlier run stays.
+
+    Such a run makes nothing, and no out directory either.
+    """
     lines = ["## Refused", "", f"**{escaped(error.message)}**"]
     _keep("\n".join([*lines, *_mend(error)]) + "\n", settings, progress)
 
 
 def _keep(text: str, settings: Settings, progress: Progress) -> None:
-    _try(lambda: write_whole(settings.out_path / "summary.md", text), "summary.md", progress)
+    if settings.out_path.is_dir():
+        _try(lambda: write_whole(settings.out_path / "summary.md", text), "summary.md", progress)
     step_summary = settings.ci.step_summary
     if step_summary:
         _try(lambda: _append(step_summary, text), "the step summary", progress)

@@ -18,7 +18,7 @@ _NO_RELEASE = (
 def make(facts: RepositoryFacts, snapshot_dir: Path) -> dict[str, bytes]:
     """Name -> contents; the metadata of the state lies in the snapshot's folder."""
     armored = (snapshot_dir / layout.REPODATA / layout.KEYS).read_text(encoding="ascii")
-    kit_texts = {name: text.encode() for name, text in _host_kit(facts, armored).items()}
+    kit_texts = {name: text.encode() for name, text in host_kit(facts, armored).items()}
     return {**small(facts), **kit_texts, layout.PAGE: page.make(facts, snapshot_dir)}
 
 
@@ -27,7 +27,8 @@ def small(facts: RepositoryFacts) -> dict[str, bytes]:
     return {layout.FEED: feed.make(facts), layout.HOSTS_REPO: repofile.text(facts).encode()}
 
 
-def _host_kit(facts: RepositoryFacts, armored: str) -> dict[str, str]:
+def host_kit(facts: RepositoryFacts, armored: str) -> dict[str, str]:
+    """The playbook and the runbook; `armored` are the public keys that hosts shall trust."""
     made = kit.of(facts, armored)
     if made is None:
         about = kit.about(facts)

@@ -132,12 +132,10 @@ def test_a_state_without_a_way_back_has_none() -> None:
     assert "==== 4" not in runbook.text(made)
 
 
-def test_a_state_without_a_release_of_ours_says_so(tmp_path: Path) -> None:
-    (tmp_path / "repodata").mkdir()
-    (tmp_path / "repodata/keys.asc").write_text(ARMORED)
-    texts = handouts.make(_facts(_rpm("vdsm", "0.el6")), tmp_path)
-    assert {"hosts.repo", "hosts.txt", "hosts.yml"} <= {*texts}
-    assert b"no release of ours" in texts["hosts.txt"]
+def test_a_state_without_a_release_of_ours_says_so() -> None:
+    texts = handouts.host_kit(_facts(_rpm("vdsm", "0.el6")), ARMORED)
+    assert {*texts} == {"hosts.txt", "hosts.yml"}
+    assert "no release of ours" in texts["hosts.txt"]
     assert "no release of ours" in str(yaml.safe_load(texts["hosts.yml"]))
 
 
