@@ -33,11 +33,11 @@ def write_refused(error: PipelineError, settings: Settings, progress: Progress) 
     Such a run makes nothing, and no out directory either.
     """
     lines = ["## Refused", "", f"**{escaped(error.message)}**"]
-    _keep("\n".join([*lines, *_mend(error)]) + "\n", settings, progress)
+    _keep("\n".join([*lines, *_mend(error)]) + "\n", settings, progress, here=settings.out_path.is_dir())
 
 
-def _keep(text: str, settings: Settings, progress: Progress) -> None:
-    if settings.out_path.is_dir():
+def _keep(text: str, settings: Settings, progress: Progress, *, here: bool = True) -> None:
+    if here:
         _try(lambda: write_whole(settings.out_path / "summary.md", text), "summary.md", progress)
     step_summary = settings.ci.step_summary
     if step_summary:
