@@ -27,11 +27,14 @@ def faults(before: str, after: str, minimum: tuple[int, int]) -> Iterator[str]:
                 start, stop = place, _readable_end(lines, place, end)
                 fault = _fault(lines[start:stop], minimum)
             judged.update(range(start, stop))
-            if fault:
+            if fault == _UNREADABLE:
+                number, why = _syntax_error(lines[start:stop])
+                yield f"line {start + number}: {why}; {fault}"
+            elif fault:
                 yield f"line {start + 1}: {fault}"
 
 
-_UNREADABLE = "is no Python that can be checked: write it so that Python 2 and 3 both read it"
+_UNREADABLE = "this is no Python that can be checked: write it so that Python 2 and 3 both read it"
 
 
 def _added(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -81,6 +84,15 @@ def _is_readable(source: str) -> bool:
     except SyntaxError:
         return False
     return True
+
+
+def _syntax_error(block: Sequence[str]) -> tuple[int, str]:
+    """In which line of the block, from 1, Python 3 stops to read, and why."""
+    try:
+        ast.parse(_source(block))
+    except SyntaxError as error:
+        return error.lineno or 1, f"{error.msg}: {(error.text or '').strip()}"
+    return 1, "it is no statement of its own"
 
 
 def _indent(line: str) -> int:

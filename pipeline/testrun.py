@@ -22,7 +22,7 @@ _BEGUN = re.compile(r"^begins (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestRun:
-    """What ran, and under which Python; for each test the patch that it needs, and why it is not green."""
+    """What ran, and under which Python; for each test the patch that it needs, and why and where it is not green."""
 
     __test__ = False  # pytest looks for classes of this name
 
@@ -31,6 +31,7 @@ class TestRun:
     first_patch: dict[str, str]
     absent: tuple[str, ...] = ()
     reasons: dict[str, str] = field(default_factory=dict)
+    traces: dict[str, str] = field(default_factory=dict)
 
 
 def run_tests(
@@ -108,6 +109,7 @@ def read(document: Mapping[str, Any]) -> TestRun:
         first_patch={test["name"]: _patch_number(test["name"], test.get("patch", "")) for test in tests},
         absent=tuple(test["name"] for test in tests if test["outcome"] == "absent"),
         reasons={test["name"]: test["detail"] for test in tests if test.get("detail")},
+        traces={test["name"]: test["trace"] for test in tests if test.get("trace")},
     )
 
 

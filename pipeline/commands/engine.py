@@ -79,10 +79,10 @@ def _given_text(current: str | None, path: Path | None, progress: Progress) -> s
     if current is not None and current.startswith("@"):
         path = Path(current[1:])
     if current == "-":
-        return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+        return _not_empty(sys.stdin.buffer.read(), "standard input")
     if path is not None:
         try:
-            return path.read_bytes().decode("utf-8", "surrogateescape")
+            return _not_empty(path.read_bytes(), str(path))
         except OSError as error:
             raise UsageError(
                 "no-engine-text", f"{path} cannot be read: {error.strerror}", hint="name a file that is there"
@@ -90,6 +90,19 @@ def _given_text(current: str | None, path: Path | None, progress: Progress) -> s
     if current is None:
         progress.warning("without --current, nothing is taken to be set; engine-config -s removes what is")
     return current or ""
+
+
+def _not_empty(content: bytes, name: str) -> str:
+    """Raises: UsageError for no text at all: the engine-config that failed before us prints none."""
+    from pipeline.errors import UsageError
+
+    if not content.strip():
+        raise UsageError(
+            "no-engine-text",
+            f"{name} is empty, so it does not say what is set, and engine-config -s would remove it",
+            hint="see why engine-config -g printed nothing; where it is known that nothing is set, --current ''",
+        )
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _tell(merges: Sequence[Merge], progress: Progress, *, as_json: bool) -> None:

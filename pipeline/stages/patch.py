@@ -94,13 +94,28 @@ def _refuse_newer_python(patches: Sequence[SeriesPatch], tree_dir: Path, context
     major, minor = map(int, context.package.python.split("."))
     for name in dict.fromkeys(name for patch in patches for name in patch.touched if name.endswith(".py")):
         before, after = (_text(tree_dir / tree / name) for tree in ("pristine", "patched"))
-        fault = next(oldpython.faults(before, after, (major, minor)), "")
-        if fault:
+        if next(oldpython.faults(before, after, (major, minor)), ""):
+            culprit, fault = _first_fault(name, patches, tree_dir, (major, minor))
             raise PatchError(
                 "newer-python",
-                f"the patched {name}, {fault}",
+                f"{culprit}: {name}, {fault}",
                 hint=f"write it for Python {context.package.python}, as the hosts have it",
             )
+
+
+def _first_fault(
+    name: str, patches: Sequence[SeriesPatch], tree_dir: Path, minimum: tuple[int, int]
+) -> tuple[str, str]:
+    """The patch behind which the hosts' Python cannot read a file, and why; lines are as that patch leaves them."""
+    before, fault = _text(tree_dir / "pristine" / name), ""
+    for count, patch in enumerate(patches, 1):
+        if name not in patch.touched:
+            continue
+        after = _text(tree_dir / "steps" / str(count) / name)
+        fault = next(oldpython.faults(before, after, minimum), "")
+        if fault:
+            return patch.path.name, fault
+    return "the series", fault
 
 
 def _text(path: Path) -> str:

@@ -55,9 +55,18 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> UnitReport:
     if foreign:
         context.progress.warning(foreign)
     if wrong:
-        hint = "the log has each test's reason; it ends with the run on that part of the series"
+        _end_log_with(runs[count], wrong, context.log_path)
+        hint = "the log ends with where they failed; before it has all that ran on that part of the series"
         raise UnitError("unit-tests", wrong, hint=hint, log_path=context.log_path)
     return report
+
+
+def _end_log_with(failed: TestRun, wrong: str, log_path: Path) -> None:
+    """Where the tests failed that are told of: the end of a log is what people are shown."""
+    named = [name for name in failed.traces if f"  {name}: " in wrong]
+    for name in named:
+        with log_path.open("a", encoding="utf-8") as log:
+            log.write(f"\n{name}\n{failed.traces[name]}\n{failed.reasons.get(name, '')}\n")
 
 
 def _run_all(tree: PatchedTree, workspace: Workspace, context: JobContext, logs: Sequence[Path]) -> list[TestRun]:

@@ -112,6 +112,21 @@ def test_printed_text_comes_from_anywhere(run, called, tmp_path, way):
     assert called(told.stdout) == [["-s", f"{NAME}={OTHERS};{OURS}", "--cver=3.5"]]
 
 
+@pytest.mark.parametrize("text", [b"", b"\n", b"  \n\n"])
+@pytest.mark.parametrize("way", ["@file", "--current-file", "-"])
+def test_a_command_that_printed_nothing_is_not_taken_for_no_properties(run, tmp_path, way, text):
+    path = tmp_path / "printed"
+    path.write_bytes(text)
+    words = {
+        "@file": ("--current", f"@{path}"),
+        "-": ("--current", "-"),
+        "--current-file": ("--current-file", str(path)),
+    }
+    told = run(*words[way], text=text)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "is empty, so it does not say what is set" in told.stderr
+
+
 def test_versions_are_chosen_and_each_has_its_lines(run, called, validator_of):
     told = run("--current", "-", "--cver", "3.4", "--cver", "3.5", "--json", text=PRINTED.encode())
     document = json.loads(told.stdout)

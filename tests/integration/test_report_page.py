@@ -7,11 +7,13 @@ Screenshots are left in `tests/.screenshots/` for people to look at.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from playwright.sync_api import Browser
 
 from pipeline.errors import BuildError
@@ -69,6 +71,7 @@ def test_a_failure_is_above_the_fold_with_all_that_leads_on(released: Checkout, 
     path = released.out / "index.html"
     text = path.read_text(encoding="utf-8")
     sentence = result.error_line.removeprefix("error: demo: unit: ")
+    assert re.search(r"test_\w+\.py\", line \d+, in test_", result.stderr), "where it failed is what the log ends with"
     for width, height in WIDTHS.items():
         assert top_of(browser, path, sentence, width=width) <= height
     assert looked(path, "failed", EACH_WIDTH) == {}
@@ -77,7 +80,7 @@ def test_a_failure_is_above_the_fold_with_all_that_leads_on(released: Checkout, 
     assert f"Reproduce: <code>{reproduce}</code>" in text
     (log,) = (row["log"] for row in result.document["jobs"][0]["stages"] if row["result"] == "failed")
     assert f'href="{Path(log).relative_to(released.out)}"' in text
-    assert Path(log).read_text().splitlines()[-1] in text
+    assert str(escape(Path(log).read_text().splitlines()[-1])) in text
 
 
 def test_a_page_of_bad_text_and_several_targets_is_good_too(tmp_path: Path, looked):

@@ -8,7 +8,7 @@ stdout gets one line of JSON and nothing else:
 
     {"python": "2.7.18", "tests": [{"name": "Class.test_x", "patch": "0001",
      "outcome": "passed|failed|error|absent", "seconds": 0.01,
-     "detail": "AssertionError: ..."}]}
+     "detail": "AssertionError: ...", "trace": "  File ..., line 7, in ..."}]}
 
 patch is the PATCH of the test's class or module: the first patch of a series
 with which it must pass, after failing with every shorter part of the series.
@@ -28,6 +28,8 @@ import traceback
 import unittest
 
 DETAIL_LENGTH = 300
+TRACE_FRAMES = 4
+TRACE_LENGTH = 1500
 
 
 class CannotRun(Exception):
@@ -49,6 +51,18 @@ def read_last_line(error):
     except Exception:
         line = getattr(error[0], '__name__', 'unknown error')
     return line[:DETAIL_LENGTH]
+
+
+def read_trace(error):
+    """Where a test failed: its last calls, those of unittest left out."""
+    try:
+        calls = [call for call in traceback.extract_tb(error[2])
+                 if 'unittest' not in call[0].split(os.sep)
+                 and not call[0].endswith('unittest.py')]
+        lines = traceback.format_list(calls[-TRACE_FRAMES:])
+        return read_text(''.join(lines))[-TRACE_LENGTH:].rstrip('\n')
+    except Exception:
+        return ''
 
 
 def read_import_error(error):
@@ -96,14 +110,14 @@ class Outcomes(unittest.TestResult):
         sys.stderr.write('begins %s\n' % read_name(test))
         sys.stderr.flush()
 
-    def _record(self, test, outcome, detail):
+    def _record(self, test, outcome, detail, trace=''):
         seconds = 0.0
         if self._started is not None:
             seconds = max(0.0, time.time() - self._started)
         self.records.append({
             'name': read_name(test), 'patch': read_patch(test),
             'outcome': outcome, 'seconds': round(seconds, 4),
-            'detail': detail})
+            'detail': detail, 'trace': trace})
         sys.stderr.write('%-6s %s\n' % (outcome, read_name(test)))
         if detail:
             sys.stderr.write('       %s\n' % ascii_text(detail))
@@ -112,12 +126,12 @@ class Outcomes(unittest.TestResult):
         self._record(test, 'passed', '')
 
     def addFailure(self, test, err):
-        self._record(test, 'failed', read_last_line(err))
+        self._record(test, 'failed', read_last_line(err), read_trace(err))
 
     def addError(self, test, err):
         absent = getattr(err[0], 'ABSENT', False)
         self._record(test, absent and 'absent' or 'error',
-                     read_last_line(err))
+                     read_last_line(err), not absent and read_trace(err) or '')
 
     def addSkip(self, test, reason):
         self._record(test, 'error', 'skipped: %s' % reason)

@@ -263,17 +263,24 @@ def test_a_hunk_that_needs_a_newer_python_is_refused_and_the_former_trees_stay(
 
     error = refusal(SOURCE, format_patch(SOURCE, counting(expression)), python="2.6")
 
-    assert error.message == f"the patched vdsm/vm.py, line 5: {needs}"
+    assert error.message == f"0001-x.patch: vdsm/vm.py, line 5: {needs}"
     assert error.hint == "write it for Python 2.6, as the hosts have it"
     assert (error.reference, error.exit_code) == ("newer-python", 12)
     assert tree_fingerprint(settings.out_path / "demo/vdsm/tree") == before
+
+
+def test_what_is_no_python_names_the_patch_the_line_and_why(refusal, format_patch):
+    first = counting("1 + 1")
+    second = {**first, "vdsm/new.py": "def a():\n    pass\n\n\ndef b()\n    pass\n"}
+    error = refusal(SOURCE, format_patch(SOURCE, first), format_patch(first, second), python="2.6")
+    assert error.message.startswith("0002-x.patch: vdsm/new.py, line 5: expected ':': def b(); ")
 
 
 def test_a_later_patch_and_a_new_file_are_judged_too(refusal, format_patch):
     first = counting("1 + 1")
     second = {**first, "vdsm/new.py": "NAMES = {1, 2}\n"}
     error = refusal(SOURCE, format_patch(SOURCE, first), format_patch(first, second), python="2.6")
-    assert error.message.startswith("the patched vdsm/new.py, line 1: needs Python 2.7")
+    assert error.message.startswith("0002-x.patch: vdsm/new.py, line 1: needs Python 2.7")
 
 
 @pytest.mark.parametrize(
