@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Collection, Container
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email import policy
@@ -50,8 +50,14 @@ def number_of(name: str) -> str:
     return name[:4]
 
 
-def read_series(patches_dir: Path) -> tuple[SeriesPatch, ...]:
-    """The patches in the order of `series`.
+def listed_names(patches_dir: Path) -> tuple[str, ...]:
+    """The names in `series`, in order. Raises: PatchError for one that is none."""
+    series_path = patches_dir / "series"
+    return tuple(_listed_name(series_path, line) for line in _lines(series_path))
+
+
+def read_series(patches_dir: Path, *, left_out: Collection[str] = ()) -> tuple[SeriesPatch, ...]:
+    """The patches in the order of `series`; files that are `left_out` need not be in it.
 
     Raises: PatchError for no patch at all, a missing or unlisted file, a name that has no number or another's, or
     that rpm could run, or a patch git cannot read.
@@ -61,7 +67,7 @@ def read_series(patches_dir: Path) -> tuple[SeriesPatch, ...]:
         raise PatchError(
             "series-missing", f"{series_path} does not exist", hint="write the patch names into it, one a line"
         )
-    names = [_listed_name(series_path, line) for line in _lines(series_path)]
+    names = listed_names(patches_dir)
     for name in names:
         if names.count(name) > 1:
             raise PatchError("series-twice", f"{series_path} names {name} twice", hint="remove one of the lines")
@@ -72,7 +78,7 @@ def read_series(patches_dir: Path) -> tuple[SeriesPatch, ...]:
                 f"{' and '.join(same)} in {patches_dir} have the same number, so no test can name one of them",
                 hint="rename one of them, in the series file as well",
             )
-    unlisted = sorted({path.name for path in patches_dir.glob("*.patch")} - set(names))
+    unlisted = sorted({path.name for path in patches_dir.glob("*.patch")} - {*names, *left_out})
     if unlisted:
         raise PatchError(
             "patch-unlisted",
@@ -157,11 +163,16 @@ def _read_patch(path: Path, series_path: Path) -> SeriesPatch:
     return SeriesPatch(
         path=path,
         sha256=sha256_of(path),
-        subject=_TAG.sub("", " ".join(str(header["Subject"]).split())),
+        subject=bare_subject(header),
         author=str(header["From"]),
         date_seconds=int(date.timestamp()),
         touched=tuple(touched),
     )
+
+
+def bare_subject(header: Message) -> str:
+    """A mail's subject, without the tag that says that it is a patch."""
+    return _TAG.sub("", " ".join(str(header["Subject"]).split()))
 
 
 def _date(header: Message) -> datetime | None:

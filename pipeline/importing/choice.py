@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from pipeline.errors import PatchError, UsageError
+from pipeline.importing import diffs
 from pipeline.importing.mails import Envelope, PatchMail
 
 _SHOWN = 6
-_PATHS = re.compile(rb"^(?:--- |\+\+\+ |rename (?:from|to) |copy (?:from|to) )([^\t\n]+)", re.MULTILINE)
-_GIT_PATHS = re.compile(rb"^diff --git (.+)$", re.MULTILINE)
+_PATH = re.compile(rb"(?:--- |\+\+\+ |rename (?:from|to) |copy (?:from|to) )([^\t]+)")
+_GIT_PATHS = re.compile(rb"diff --git (.+)")
 
 
 def version_of(envelopes: Sequence[Envelope], wanted: int | None) -> tuple[int, tuple[int, ...]]:
@@ -55,11 +56,17 @@ def by_package(
 
 def _whole(mails: Sequence[PatchMail]) -> list[PatchMail]:
     """The mails in order, each number once. Raises: PatchError for numbers that are missing, or are two patches."""
+    if not mails:
+        raise PatchError(
+            "no-patches",
+            "the mails that are tagged as patches bear no diff",
+            hint="look whether a mailer cut them: a line that begins with 'From ' ends a mail in an mbox",
+        )
     totals = sorted({mail.envelope.total for mail in mails})
-    if len(totals) != 1:
+    if len(totals) > 1:
         raise PatchError(
             "series-mixed",
-            f"there are patches of series of different lengths ({', '.join(map(str, totals)) or 'none'})",
+            f"there are patches of series of different lengths ({', '.join(map(str, totals))})",
             hint="leave one thread in the mbox",
         )
     by_number: dict[int, PatchMail] = {}
@@ -115,8 +122,12 @@ def _package(mail: PatchMail, packages: Collection[str], single: str, names: Map
 
 def refuse_outside(mail: PatchMail) -> None:
     """Raises: PatchError for a patch that names a file outside of the tree that it is applied to."""
-    named = [path.decode(errors="replace") for path in _PATHS.findall(mail.diff)]
-    named += [path for line in _GIT_PATHS.findall(mail.diff) for path in line.decode(errors="replace").split(" ")]
+    named: list[str] = []
+    for line in diffs.headers(mail.diff):
+        if match := _PATH.match(line):
+            named.append(match[1].decode(errors="replace"))
+        elif match := _GIT_PATHS.match(line):
+            named += match[1].decode(errors="replace").split(" ")
     for name in (each.strip('"') for each in named):
         if name != "/dev/null" and (name.startswith("/") or ".." in name.split("/") or ".git" in name.split("/")):
             raise PatchError(

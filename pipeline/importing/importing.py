@@ -54,7 +54,7 @@ def run(settings: Settings, wish: Wish) -> Report:
             others=len(envelopes)
             - len(patches)
             - sum(each.version in former and each.number > 0 for each in envelopes),
-            packages=_plan(settings, chosen, Path(scratch) / "series", dry_run=wish.dry_run),
+            packages=_plan(settings, chosen, Path(scratch) / "series"),
         )
         if not wish.dry_run:
             error = failure(report)
@@ -66,10 +66,8 @@ def run(settings: Settings, wish: Wish) -> Report:
 
 
 def _plan(
-    settings: Settings, chosen: Mapping[str, tuple[PatchMail, ...]], scratch_dir: Path, *, dry_run: bool
+    settings: Settings, chosen: Mapping[str, tuple[PatchMail, ...]], scratch_dir: Path
 ) -> tuple[PackageImport, ...]:
-    for package, theirs in () if dry_run else chosen.items():
-        series.forget_leftovers(settings, package, theirs)
     return tuple(series.plan(settings, package, theirs, scratch_dir) for package, theirs in chosen.items())
 
 
@@ -77,6 +75,12 @@ def failure(report: Report) -> PipelineError | None:
     """The error that the report amounts to, or `None`."""
     for planned in report.packages:
         for patch in planned.new:
+            if patch.verdict is not None and patch.verdict.state == "untried":
+                return PatchError(
+                    "series-conflicts",
+                    f"the series of {planned.package} as it is does not fit {planned.tried_on}",
+                    hint="nothing was written; name the tag that it is for, --source git:PATH@TAG, or rebase it first",
+                )
             if patch.verdict is not None and patch.verdict.state == "conflict":
                 return PatchError(
                     "patch-rejected",
@@ -148,7 +152,7 @@ def _row(patch: NewPatch, planned: PackageImport, settings: Settings) -> dict[st
 
 
 def _author(patch: NewPatch) -> str:
-    return patch.mail.author or patch.mail.address
+    return patch.mail.author
 
 
 def _name(patch: NewPatch) -> str:

@@ -12,17 +12,20 @@ from dataclasses import dataclass, replace
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
-from email.utils import parsedate_to_datetime
+from email.utils import formataddr, parsedate_to_datetime
 from pathlib import Path
 
 from pipeline import localgit
 from pipeline.errors import PatchError, UsageError
+from pipeline.importing import diffs
 
 # What stands before a subject: [PATCH spice-gtk v2 07/22], or [PATCH v2 07/22] [spice-gtk].
 _BRACKETS = re.compile(r"\s*\[([^\]]*)\]\s*")
 _NUMBER = re.compile(r"(\d{1,6})/(\d{1,6})")
 _VERSION = re.compile(r"[vV](\d{1,4})")
 _PLAIN_WORDS = {"patch", "rfc", "resend"}
+# [PATCHv2], [PATCH-v2] and [RFC/PATCH] are written as well.
+_GLUED = re.compile(r"\b(?:(rfc)[/-])?(patch)(?:-?(v\d{1,4}))?\b", re.IGNORECASE)
 _MAX_BYTES = 200_000_000
 # Signatures of a mail: they say nothing of the patch.
 _SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature"}
@@ -45,12 +48,12 @@ class Envelope:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PatchMail:
-    """One mail that bears a patch. The `diff` begins with the line `---`."""
+    """One mail that bears a patch. The `diff` begins with the line `---`; `sender` is author and address, encoded."""
 
     envelope: Envelope
     subject: str
     author: str
-    address: str
+    sender: str
     date: str
     message_id: str
     message: str
@@ -67,7 +70,9 @@ def envelopes(path: Path, scratch_dir: Path) -> tuple[Envelope, ...]:
     _refuse_unreadable(path)
     mails_dir = scratch_dir / "mails"
     mails_dir.mkdir(parents=True)
-    code, told = localgit.run(scratch_dir, "mailsplit", f"-o{mails_dir}", "-d6", "-b", "--", str(path.absolute()))
+    code, told = localgit.run(
+        scratch_dir, "mailsplit", f"-o{mails_dir}", "-d6", "-b", "--mboxrd", "--", str(path.absolute())
+    )
     if code != 0:
         raise _no_mbox(path, told)
     return tuple(_envelope(each) for each in sorted(mails_dir.iterdir()))
@@ -89,12 +94,12 @@ def read(envelope: Envelope) -> PatchMail | None:
     return PatchMail(
         envelope=envelope,
         subject=info.get("Subject", ""),
-        author=info.get("Author", ""),
-        address=info.get("Email", ""),
+        author=info.get("Author", "") or info.get("Email", ""),
+        sender=_sender(info.get("Author", ""), info.get("Email", ""), envelope),
         date=_date(info.get("Date", ""), envelope),
         message_id=" ".join(_text(mail, "Message-Id").split()),
         message=message_path.read_bytes().decode("utf-8", "replace").strip("\n"),
-        diff=_without_signature(diff),
+        diff=diffs.without_signature(diff),
     )
 
 
@@ -131,7 +136,7 @@ def _envelope(path: Path) -> Envelope:
     words: list[str] = []
     rest = subject
     while match := _BRACKETS.match(rest):
-        words += match[1].split()
+        words += _GLUED.sub(lambda glued: " ".join(filter(None, glued.groups())), match[1]).split()
         rest = rest[match.end() :]
     if "patch" not in (word.lower() for word in words):
         return Envelope(path=path, subject=subject)
@@ -154,6 +159,14 @@ def _refuse_attachment(mail: EmailMessage, envelope: Envelope) -> None:
             raise _untaken(envelope, f"it has an attachment that is no text ({kind}, {name})")
 
 
+def _sender(author: str, address: str, envelope: Envelope) -> str:
+    """What a patch file's From line says. Raises: PatchError."""
+    try:
+        return formataddr((author, address))
+    except UnicodeError:
+        raise _untaken(envelope, f"its author's address '{address}' is none") from None
+
+
 def _date(text: str, envelope: Envelope) -> str:
     """When it was written, which the release's date comes from. Raises: PatchError."""
     try:
@@ -161,12 +174,6 @@ def _date(text: str, envelope: Envelope) -> str:
     except (ValueError, TypeError, OverflowError, OSError):
         raise _untaken(envelope, f"its date '{text}' is none") from None
     return text
-
-
-def _without_signature(diff: bytes) -> bytes:
-    """The diff without the mail's closing lines, which git would ignore and people would ask about."""
-    head, found, tail = diff.rpartition(b"\n-- \n")
-    return head + b"\n" if found and b"\n@@ " not in tail and b"\ndiff " not in tail else diff
 
 
 def _text(mail: EmailMessage, name: str) -> str:

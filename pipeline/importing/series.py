@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from email import policy
 from email.header import Header
-from email.utils import formataddr
+from email.parser import BytesParser
 from pathlib import Path
 
 from pipeline import compat, files
 from pipeline.errors import PatchError
 from pipeline.importing.mails import PatchMail
 from pipeline.model import PatchVerdict
-from pipeline.series import SeriesPatch, number_of, read_series
+from pipeline.series import SeriesPatch, bare_subject, listed_names, number_of, read_series
 from pipeline.settings import Settings
 from pipeline.sources.history import History
 from pipeline.sourcespec import parse_source
@@ -52,19 +53,58 @@ def plan(settings: Settings, package: str, mails: Sequence[PatchMail], scratch_d
     Raises: PatchError for a series that cannot be read, or a patch that the pipeline does not take; UsageError.
     """
     patches_dir = settings.root_dir / "patches" / package
-    old = read_series(patches_dir) if (patches_dir / "series").is_file() else ()
-    known = {match[1] for patch in old if (match := _MESSAGE_ID.search(_head(patch.path)))}
-    coming = [mail for mail in mails if not mail.message_id or mail.message_id not in known]
-    first = max((int(number_of(patch.path.name)) for patch in old), default=0) + 1
+    listed = listed_names(patches_dir) if (patches_dir / "series").is_file() else ()
+    coming = _coming(mails, [patches_dir / name for name in listed])
+    first = max((int(number_of(name)) for name in listed), default=0) + 1
     if first + len(coming) > 10_000:
         raise PatchError("series-long", f"{package} would have more than 9999 patches", hint="begin a series anew")
     new = tuple(
         NewPatch(mail=mail, name=_file_name(number, mail.subject), content=_content(mail))
         for number, mail in enumerate(coming, first)
     )
+    # What an import that was killed laid there, and did not list any more.
+    left = {patch.name for patch in new if _has(patches_dir / patch.name, patch.content)}
+    old = read_series(patches_dir, left_out=left) if listed else ()
+    _refuse_others(patches_dir, new, left, listed)
     planned = PackageImport(package=package, patches_dir=patches_dir, new=new, had=len(mails) - len(coming))
     staged = _stage(planned, scratch_dir / package)
     return _tried(settings, planned, old, staged) if staged else planned
+
+
+def _coming(mails: Sequence[PatchMail], paths: Sequence[Path]) -> list[PatchMail]:
+    """The mails that the series does not have yet. Raises: PatchError for one of which it has another under its id."""
+    contents = {path: path.read_bytes() for path in paths if path.is_file()}
+    by_id = {match[1]: path for path, content in contents.items() if (match := _MESSAGE_ID.search(_head(content)))}
+    coming = []
+    for mail in mails:
+        there = by_id.get(mail.message_id)
+        if there is None and _content(mail) not in contents.values():
+            coming.append(mail)
+        elif there is not None and _subject(contents[there]) != mail.subject:
+            raise PatchError(
+                "mail-other",
+                f"{there.name} bears the Message-Id of '{mail.subject}' ({mail.place}), and another subject",
+                hint="remove that patch from the series, or its Message-Id line where it is another patch",
+            )
+    return coming
+
+
+def _refuse_others(patches_dir: Path, new: Sequence[NewPatch], left: Collection[str], listed: Sequence[str]) -> None:
+    """Raises: PatchError for a file of somebody's own where a patch would lie."""
+    for patch in new:
+        if patch.name not in left and (patches_dir / patch.name).exists():
+            raise PatchError(
+                "patch-there",
+                f"{patches_dir / patch.name} is there, with other contents, and in no series",
+                hint="add it to the series, or move it away; nothing was written",
+            )
+    unlisted = {path.name for path in patches_dir.glob("*.patch")} - {*left, *listed}
+    if unlisted and not listed:
+        raise PatchError(
+            "patch-unlisted",
+            f"{', '.join(sorted(unlisted))} in {patches_dir} is in no series",
+            hint=f"add a line to {patches_dir / 'series'}, or move the file away; nothing was written",
+        )
 
 
 def write(planned: PackageImport) -> None:
@@ -79,17 +119,6 @@ def write(planned: PackageImport) -> None:
     gap = b"\n" if before and not before.endswith(b"\n") else b""
     lines = "".join(f"{patch.name}\n" for patch in planned.new).encode()
     files.write_whole(series_path, before + gap + lines)
-
-
-def forget_leftovers(settings: Settings, package: str, mails: Sequence[PatchMail]) -> None:
-    """Remove the patches of these mails that an import laid there and was killed before it listed them."""
-    patches_dir = settings.root_dir / "patches" / package
-    series_path = patches_dir / "series"
-    listed = series_path.read_text(encoding="utf-8", errors="replace").split() if series_path.is_file() else []
-    coming = {mail.message_id for mail in mails if mail.message_id}
-    for path in patches_dir.glob("*.patch"):
-        if path.name not in listed and (match := _MESSAGE_ID.search(_head(path))) and match[1] in coming:
-            path.unlink()
 
 
 def _tried(
@@ -131,8 +160,16 @@ def _stage(planned: PackageImport, folder: Path) -> tuple[SeriesPatch, ...]:
     return read_series(folder)
 
 
-def _head(path: Path) -> str:
-    return path.read_bytes().partition(b"\n\n")[0].decode("utf-8", "replace")
+def _head(content: bytes) -> str:
+    return content.partition(b"\n\n")[0].decode("utf-8", "replace")
+
+
+def _subject(content: bytes) -> str:
+    return bare_subject(BytesParser(policy=policy.default).parsebytes(content, headersonly=True))
+
+
+def _has(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def _file_name(number: int, subject: str) -> str:
@@ -144,7 +181,7 @@ def _content(mail: PatchMail) -> bytes:
     """The mail as `git format-patch` would write it, with the number that mattered in the mailed series left out."""
     head = [
         _FROM,
-        f"From: {formataddr((mail.author, mail.address))}",
+        f"From: {mail.sender}",
         f"Date: {mail.date}",
         f"Subject: {Header(f'[PATCH] {mail.subject}', 'utf-8' if not mail.subject.isascii() else 'us-ascii').encode()}",
         *([f"Message-Id: {mail.message_id}"] if mail.message_id else []),

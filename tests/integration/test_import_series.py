@@ -336,6 +336,77 @@ def test_an_earlier_version_can_be_asked_for(run, thread, tmp_path) -> None:
     assert run(path, "--version", "3").code == 2
 
 
+def _lone(**more: Any) -> Mail:
+    body = (
+        "Why.\n---\ndiff --git a/file.c b/file.c\n--- a/file.c\n+++ b/file.c\n@@ -1,2 +1,2 @@\n"
+        "-line 0 of qemu\n+the first\n line 1 of qemu\n"
+    )
+    return Mail(1, "qemu", "the first line", body, 1, more)
+
+
+def test_what_is_edited_by_hand_and_unlisted_is_named_and_stays(site, run, tmp_path) -> None:
+    path = mbox_of(tmp_path / "m", [_lone()], total=1)
+    assert run(path).code == 0
+    folder = site.root / "patches" / "qemu"
+    (name,) = (folder / "series").read_text().split()
+    (folder / "series").unlink()
+    edited = (folder / name).read_text().replace("+the first", "+the very first")
+    (folder / name).write_text(edited)
+    result = run(path)
+    assert (result.code, name in result.error_line) == (12, True)
+    assert (folder / name).read_text() == edited
+
+
+def test_without_a_message_id_it_comes_once_all_the_same(site, run, tmp_path) -> None:
+    path = mbox_of(tmp_path / "m", [_lone(**{"Message-Id": ""})], total=1)
+    assert run(path).code == 0
+    assert run(path).document["packages"][0]["had"] == 1
+    assert len(patches_in(site)["qemu"]) == 1
+
+
+def test_another_patch_under_a_known_id_is_refused(site, run, tmp_path) -> None:
+    assert run(mbox_of(tmp_path / "m", [_lone()], total=1)).code == 0
+    other = _lone()
+    other.subject = "something else"
+    result = run(mbox_of(tmp_path / "n", [other], total=1))
+    assert (result.code, "bears the Message-Id of 'something else'" in result.error_line) == (12, True)
+
+
+def test_behind_a_series_that_does_not_fit_nothing_comes(site, run, tmp_path) -> None:
+    assert run(mbox_of(tmp_path / "m", [_lone()], total=1)).code == 0
+    (patch,) = (site.root / "patches" / "qemu").glob("*.patch")
+    patch.write_text(patch.read_text().replace("-line 0 of qemu", "-line 0 of somebody"))
+    more = _lone(**{"Message-Id": "<more@example.org>"})
+    more.body, more.subject = more.body.replace("line 0", "line 1").replace(" line 1 of qemu\n", " x\n"), "more"
+    result = run(mbox_of(tmp_path / "n", [more], total=1))
+    assert (result.code, "the series of qemu as it is does not fit" in result.error_line) == (12, True)
+    assert patches_in(site)["qemu"] == [patch.name]
+
+
+@pytest.mark.parametrize(
+    "tag", ["[PATCHv2 qemu 1/1]", "[PATCH-v2 qemu 1/1]", "[RFC/PATCH qemu v2 1/1]", "[PATCH v2] [qemu]"]
+)
+def test_tags_as_people_write_them(site, run, tmp_path, tag) -> None:
+    older, newer = _lone(**{"Message-Id": "<old@example.org>"}), _lone()
+    older.subject, newer.tag = "old", tag
+    result = run(mbox_of(tmp_path / "m", [older, newer], total=1))
+    assert (result.code, result.document["version"]) == (0, 2), result.stderr
+    assert patches_in(site)["qemu"] == ["0001-the-first-line.patch"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"From": "A <ä@example.org>"}, "its author's address"),
+        ({"From": "=?utf-8?q?=C3=84?= <=?utf-8?q?=C3=A4?=@example.org>"}, ""),
+    ],
+)
+def test_an_address_that_cannot_be_written(run, tmp_path, headers, told) -> None:
+    result = run(mbox_of(tmp_path / "m", [_lone(**headers)], total=1))
+    assert "Traceback" not in result.stderr and result.code in (0, 12)
+    assert told in result.stderr
+
+
 @pytest.mark.parametrize("content", [b"", b"no mbox\n", None, b"From a@b Thu Jan  1 00:00:00 1970\nSubject: x\n\nhi\n"])
 def test_what_is_no_mbox(site, run, tmp_path, content) -> None:
     path = tmp_path / "m"
