@@ -42,6 +42,7 @@ COMMANDS = {
     "rollback": "An earlier content stands again: -- --to REVISION.",
     "promote": "A snapshot to another channel, without a build: -- --from MIRROR --to MIRROR.",
     "prune": "Snapshots and packages that nothing keeps; with --remove, remove them.",
+    "check": "All that a release does but the publish, for a proposal: no key, mirror or remote is touched.",
     "audit": "A mirror seen from outside: what is missing, changed, unsigned or out of date.",
     "reproduce": "The release built a second time elsewhere: is it the same.",
     "verify": "What hosts will do, by a real client; with -- FILE.rpm ..., packages against their provenance.",

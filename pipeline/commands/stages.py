@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pipeline.run import Run
     from pipeline.settings import Settings
 
+# The mirror of what is checked only, in the out directory: nothing is ever published there. No target has such a name.
+_PROPOSED = ".proposed"
+
 
 def _stage_command(name: str, help_text: str, last_stage: str) -> None:
     @main.command(name=name, help=help_text)
@@ -47,6 +50,12 @@ for _name, _help, _last in (
     ("release", "Everything, from the source RPM to the mirror.", "publish"),
 ):
     _stage_command(_name, _help, _last)
+
+
+@main.command(help="All that a release does but the publish, for a proposal: no key, mirror or remote is touched.")
+@with_flags
+def check(**flags: Any) -> None:
+    exit_with(lambda settings, progress: perform("verify", _proposed(settings), progress, flags), flags)
 
 
 @main.command(help="Tell what a release would do, and why; do nothing.")
@@ -99,6 +108,22 @@ def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict
     return errors[0].exit_code if errors else 0
 
 
+def _proposed(settings: Settings) -> Settings:
+    """The settings for what nobody agreed to yet: numbers, key and an empty mirror of its own, all below `out/`.
+
+    Raises: UsageError for a mirror, which would say that something is published.
+    """
+    from pipeline.errors import UsageError
+    from pipeline.settings import ReleaseSettings, SigningSettings
+
+    if settings.mirror_override:
+        raise UsageError(
+            "check-mirror", "check publishes nothing, so it takes no --mirror", hint="leave it out, or use release"
+        )
+    alone = {"releases": ReleaseSettings(), "signing": SigningSettings()}
+    return settings.model_copy(update={**alone, "mirror_override": str(settings.out_path / _PROPOSED)})
+
+
 def _refusal(last_stage: str, settings: Settings, jobs: tuple[Job, ...], progress: Progress) -> PipelineError | None:
     """What would fail in the end, found before anything is done."""
     from pipeline import checkout
@@ -129,7 +154,11 @@ def _told(run: Run, started: datetime) -> Told:
 
 
 def _command_for(stage: str) -> str:
-    """The command that runs up to a stage with the flags of this run."""
+    """The command that runs up to a stage with the flags of this run; a check's asks no more of the world."""
+    from pipeline.flow import needed_for
+
+    if sys.argv[1] == "check" and (stage == "baseline" or "reserve" in needed_for(stage)):
+        return session_line("check", sys.argv[2:])
     # The vendor's packages have no session of their own.
     session = {"baseline": "lint", "vendor": "sign"}.get(stage, stage)
     return session_line(session, sys.argv[2:])
