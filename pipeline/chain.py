@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from pipeline import results
 from pipeline.context import TargetContext
 from pipeline.errors import CommandFailed, Interrupted, PipelineError, interrupted
 from pipeline.flow import Stage
@@ -103,7 +104,10 @@ class Chain:
         started = time.monotonic()
         with context.progress.working(self._label, stage.name), _own_error(stage, context):
             inputs = self._inputs(stage)
+            results.give_back(context.home_dir, stage.name)
             found = self._look_up(stage, inputs)
+            if getattr(found.record, "junit", None) is None:
+                results.forget(context.home_dir, stage.name)
             if found.record is not None:
                 self.records[stage.name] = found.record
                 return _cached(stage, found)
@@ -141,7 +145,10 @@ def _cached(stage: Stage, found: Found) -> StageOutcome:
 
 @contextmanager
 def _own_error(stage: Stage, context: TargetContext) -> Iterator[None]:
-    """What a stage did not foresee becomes its own error: a failed command, a full disk, a lost right."""
+    """What a stage did not foresee becomes its own error: a failed command, a full disk, a lost right.
+
+    Whatever fails names the stage's log, if there is one: it has what led there.
+    """
     try:
         yield
     except CommandFailed as error:
@@ -152,6 +159,10 @@ def _own_error(stage: Stage, context: TargetContext) -> Iterator[None]:
             log_path=error.log_path or context.log_path,
             reproduce=error.reproduce,
         ) from error
+    except PipelineError as error:
+        if error.log_path is None and not isinstance(error, Interrupted) and context.log_path.exists():
+            error.log_path = context.log_path
+        raise
     except OSError as error:
         where = f" at {error.filename}" if error.filename else ""
         raise stage.error(

@@ -57,6 +57,7 @@ def examine(settings: Settings, targets: Sequence[str]) -> list[Check]:
         _binding(),
         _free_space(settings.out_path),
         *_repoclosure(settings, names, counting),
+        *_ssh(settings, names, counting),
         *(replace(_target(settings, name), counts=name in counting) for name in names),
     ]
 
@@ -126,6 +127,24 @@ def _repoclosure(settings: Settings, names: Iterable[str], counting: Sequence[st
         mend = "" if usable else _install("dnf dnf-plugins-core", "dnf-plugins-core")
         counts = any(name in counting for name in wanting)
         yield Check(what="dnf repoclosure", ok=usable, found=found, mend=mend, counts=counts)
+
+
+def _ssh(settings: Settings, names: Iterable[str], counting: Sequence[str]) -> Iterator[Check]:
+    """Only for targets whose mirror is behind ssh, and where release numbers are: nothing else needs it."""
+    wanting = [name for name in names if any(map(_is_behind_ssh, settings.mirror(name).destination))]
+    users = [*wanting, *(["release numbers"] if _is_behind_ssh(settings.releases.remote) else [])]
+    if users:
+        usable = command.is_on_path("ssh")
+        found = f"for {', '.join(users)}" if usable else f"ssh is not on PATH ({', '.join(users)})"
+        mend = "" if usable else _install("openssh-client", "openssh-clients")
+        counts = users != wanting or any(name in counting for name in wanting)
+        yield Check(what="ssh", ok=usable, found=found, mend=mend, counts=counts)
+
+
+def _is_behind_ssh(place: str) -> bool:
+    if "://" in place:
+        return place.startswith(("ssh://", "git+ssh://"))
+    return ":" in place.partition("/")[0]
 
 
 def _target(settings: Settings, name: str) -> Check:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from pipeline import results
 from pipeline.chain import Chain
 from pipeline.context import JobContext, TargetContext
 from pipeline.engines.choice import engine_of
@@ -47,11 +48,32 @@ class Run:
     def perform(self, jobs: Iterable[Job], *, keep_going: bool = False) -> tuple[TargetOutcome, ...]:
         """Run what is needed. A failure ends the run; with `keep_going` only what needs it is left out."""
         outcomes: list[TargetOutcome] = []
-        for target, target_jobs in _by_target(jobs).items():
-            outcomes.append(self._perform_target(target, target_jobs, keep_going=keep_going))
-            if _stops(outcomes[-1].error, keep_going=keep_going):
-                break
+        all_jobs = tuple(jobs)
+        for job in all_jobs:
+            results.set_aside(self._home_dir(job), needed_for(self.last_stage))
+        try:
+            for target, target_jobs in _by_target(all_jobs).items():
+                outcomes.append(self._perform_target(target, target_jobs, keep_going=keep_going))
+                if _stops(outcomes[-1].error, keep_going=keep_going):
+                    break
+        finally:
+            self._tell_missing_tests(all_jobs, outcomes)
         return tuple(outcomes)
+
+    def refuse(self, jobs: Iterable[Job], error: PipelineError) -> None:
+        """No test result of an earlier run stays where this one was refused. The caller holds the lock."""
+        for job in jobs:
+            results.set_aside(self._home_dir(job), needed_for(self.last_stage))
+            results.tell_missing(self._home_dir(job), needed_for(self.last_stage), (), error.message)
+
+    def _tell_missing_tests(self, jobs: Iterable[Job], outcomes: Iterable[TargetOutcome]) -> None:
+        stages = {each.job: each.stages for outcome in outcomes for each in outcome.jobs}
+        for job in jobs:
+            try:
+                why = "the run ended before"
+                results.tell_missing(self._home_dir(job), needed_for(self.last_stage), stages.get(job, ()), why)
+            except OSError as error:
+                self.progress.warning(f"test results could not be written: {error.strerror or error}")
 
     def plan(self, jobs: Iterable[Job]) -> tuple[JobOutcome, ...]:
         """What `perform` would do: stages are `cached`, or `run` with the reason."""
@@ -151,8 +173,11 @@ class Run:
         names = needed_for(self.last_stage)
         return tuple(stage for stage in stages if stage.name in names)
 
+    def _home_dir(self, job: Job) -> Path:
+        return self.settings.out_path / job.target / job.package
+
     def job_context(self, job: Job) -> JobContext:
-        home_dir = self.settings.out_path / job.target / job.package
+        home_dir = self._home_dir(job)
         return JobContext(
             settings=self.settings,
             target_name=job.target,

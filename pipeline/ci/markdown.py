@@ -10,8 +10,15 @@ from pipeline.printable import printable
 
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "&#124;", ":": "&#58;", "@": "&#64;", "$": "&#36;"}
 _WORDS = {char: _ENTITIES.get(char, f"\\{char}") for char in r"\`*_{}[]()#+-.!|~<>&:@$="}
-# Within words and numbers these mark nothing up, and a page is read as text as well.
-_HARMLESS = re.compile(r"(?<=[A-Za-z0-9])[-.+=](?=[A-Za-z0-9])")
+# A page is read as text as well, so what marks nothing up stays: these within words and numbers, but not in `www.`,
+_HARMLESS = re.compile(
+    r"(?<=[A-Za-z0-9])[-+=](?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?<!www)\.(?=[A-Za-z0-9])"
+    # a colon that begins no `//` and no :code:, which a time is none of, and ends no scheme that is linked without,
+    r"|(?<!mailto)(?<!xmpp):(?!//|(?!\d\d?:)[A-Za-z0-9_+-]+:)"
+    # and an @ that no name follows, or in a word that is no mail address.
+    r"|@(?![A-Za-z0-9_-])|(?<=[A-Za-z0-9])@(?=[A-Za-z0-9_-]+(?![A-Za-z0-9._-]))",
+    re.IGNORECASE,
+)
 
 
 def escaped(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.frame import exit_with, main, print_json, session_line, with_flags
@@ -70,6 +71,7 @@ def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict
     from datetime import datetime, timezone
 
     from pipeline import document, lock, stepsummary, summary
+    from pipeline.errors import LockedError
     from pipeline.report import conclusion
     from pipeline.run import Run, empty_scratch, new_attempt
     from pipeline.settings import choose_jobs
@@ -86,6 +88,8 @@ def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict
         return 0
     if refusal:
         stepsummary.write_refused(refusal, settings, progress)
+        with suppress(LockedError, OSError), lock.held(settings.out_path, progress, wait=False):
+            run.refuse(jobs, refusal)  # while another run is at work, its results are shown
         raise refusal
     with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
         empty_scratch(settings.out_path)

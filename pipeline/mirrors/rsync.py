@@ -35,6 +35,8 @@ _RIGHTS = "give the publisher's account the right to it on the mirror"
 
 # What the words on standard error mean; they are more exact than the exit code.
 _BY_WORDS = (
+    ("Failed to exec ", "this machine has no ssh, or what ssh_command names is not here",
+     "install it: `apt-get install openssh-client` or `dnf install openssh-clients`; or correct ssh_command"),
     ("Another instance of rrsync", "another rsync of this account is at work there",
      "run the same again when it is done, or let the host's authorized_keys say `rrsync -no-lock`"),
     ("No space left on device", "its disk is full", _FREE_SPACE),

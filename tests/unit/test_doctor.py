@@ -117,3 +117,29 @@ def test_repoclosure_is_looked_for_where_hosts_repositories_are_configured(
     (check,) = (check for check in doctor.examine(settings, asked) if check.what == "dnf repoclosure")
     assert (check.ok, check.counts) == (usable, counts)
     assert ("dnf-plugins-core" in check.mend) is not usable
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize(
+    ("destination", "remote", "asked", "counts"),
+    [
+        ("out/mirror", "", (), None),
+        ("./a:b", "./releases.git", (), None),
+        ("rsync://host/module/path", "https://host/releases.git", (), None),
+        ("me@host:/srv/yum", "", (), True),
+        ("me@host:/srv/yum", "", ("el6",), True),
+        ("out/mirror", "ssh://git@host/releases.git", (), True),
+        ("out/mirror", "git@host:releases.git", (), True),
+    ],
+)
+def test_ssh_is_looked_for_where_something_is_behind_it(
+    settings, broken_targets, monkeypatch, there, destination, remote, asked, counts
+):
+    monkeypatch.setattr(command, "is_on_path", lambda name: there or name != "ssh")
+    monkeypatch.setattr(command, "path_of", lambda name: name)
+    mirrors = {"local": settings.mirrors["local"].model_copy(update={"destination": (destination,)})}
+    releases = settings.releases.model_copy(update={"remote": remote})
+    settings = settings.model_copy(update={"mirrors": mirrors, "releases": releases})
+    found = [check for check in doctor.examine(settings, asked) if check.what == "ssh"]
+    assert [check.counts for check in found] == ([] if counts is None else [counts])
+    assert all(check.ok is there and ("openssh-client" in check.mend) is not there for check in found)

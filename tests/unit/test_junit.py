@@ -48,6 +48,7 @@ def test_red_tests_where_red_is_right_are_no_failures(tmp_path):
         "the tests themselves", "without the patches", "with 1 of 2 patches", "with 2 of 2 patches",
     ]  # fmt: skip
     assert (xml.tests, xml.failures, xml.errors, xml.skipped) == (13, 0, 0, 3)
+    assert " time=" not in (tmp_path / "junit" / "unit.xml").read_text()
     last = list(xml)[-1]
     assert {prop.name: prop.value for prop in last.properties()} == {"python": "2.6", "patches": " ".join(TWO)}
     assert next((case.classname, case.name) for case in last) == ("with 2 of 2 patches.A", "a")

@@ -120,6 +120,11 @@ def fake_rsync(tmp_path: Path):  # the real ones need a server each
         (255, "Host key verification failed.", "ssh does not know its host key, or the key changed"),
         (255, "me@h: Permission denied (publickey,password).", "ssh refuses our key"),
         (255, "", "ssh has no connection"),
+        (
+            14,
+            "rsync: Failed to exec ssh: No such file or directory (2)",
+            "this machine has no ssh, or what ssh_command names is not here",
+        ),
         (14, "", "rsync failed"),
     ],
 )

@@ -62,9 +62,33 @@ def test_texts_of_others_mark_nothing_up():
     assert len(re.findall(r"(?<!\\)\|", row)) == 3
 
 
-@pytest.mark.parametrize("name", ["demo/vdsm", "4.16.30-0.el6.label.904", "/out/mirror/demo", "12.5"])
-def test_names_and_numbers_stay_readable(name):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "demo/vdsm",
+        "4.16.30-0.el6.label.904",
+        "/out/mirror/demo",
+        "12.5",
+        "rebuilding: it changed",
+        "2026-11-21 15:12:30",
+        "demo:tests/demo/vdsm",
+        "me@host: a @ b",
+    ],
+)
+def test_names_numbers_and_times_stay_readable(name):
     assert escaped(name) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(":tada:", "a:tada:b", ":+1:", ":100:", "x:a:b:"),
+        *("HTTPS://e.org", "mailto:a", "XMPP:a", "www.example.org", "WWW.e.org"),
+        *("@you", "(@you)", "_@you", "a@b.org", "git:repo@v4.16.30", "a@b."),
+    ],
+)
+def test_mentions_addresses_and_emoji_codes_are_broken(text):
+    assert re.search(r"&#58;|&#64;|[wW]\\\.", escaped(text))
 
 
 def test_no_line_closes_a_fence():
