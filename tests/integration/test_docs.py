@@ -184,7 +184,7 @@ def test_developer(reader):
 
 def test_ci(reader):
     read_page("ci.md", reader)
-    assert reader.calls("ssh-keyscan") == [["ssh-keyscan", "mirror.example.org"]]
+    assert reader.calls("ssh-keyscan") == [["ssh-keyscan", "mirror.example.org", "git.example.org"]]
     for copied in (".github/workflows/packages.yml", ".gitlab-ci.yml", "Jenkinsfile"):
         assert (reader.site.checkout.root / copied).is_file()
 
