@@ -55,7 +55,7 @@ def test_help_is_quick_and_names_every_command(pipeline):
         took.append(time.monotonic() - started)
     assert told.returncode == 0
     for name in ("plan", "image", "fetch", "patch", "reserve", "render", "unit", "build", "contracts", "lint",
-                 "provenance", "repo", "publish", "release", "verify", "compat", "doctor"):  # fmt: skip
+                 "provenance", "repo", "publish", "release", "check", "verify", "compat", "doctor"):  # fmt: skip
         assert f"\n  {name} " in told.stdout
     assert min(took) < 0.2
 
