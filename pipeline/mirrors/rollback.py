@@ -6,9 +6,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from pipeline import checkout
 from pipeline.errors import PublishError
-from pipeline.mirrors import catchup, history, lease, mirror, snapshot, trust, withdrawn
+from pipeline.mirrors import catchup, history, lease, lineage, mirror, snapshot, trust
 from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
@@ -32,25 +31,27 @@ def run(
     """
     places = find_destinations(settings, target_name)
     if dry_run:
-        metadata, former = _read(settings, target_name, places[0], revision, progress, log_path)
+        metadata, _, _ = _read(settings, target_name, places[0], revision, progress, log_path)
         return catchup.publication(places, snapshot.next_revision(metadata.state), "", changed=True)
     with lease.held(places[0], snapshot.publisher(), progress, log_path=log_path):
-        metadata, former = _read(settings, target_name, places[0], revision, progress, log_path)
+        metadata, former, chosen = _read(settings, target_name, places[0], revision, progress, log_path)
         scratch_dir = settings.out_path / ".work"
         scratch_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="rollback-") as scratch:
             number = snapshot.next_revision(metadata.state)
             staging = Staging(dir=Path(scratch) / "repo", revision=number, before=metadata)
             channel = Channel(settings=settings, target_name=target_name, places=places)
-            _stage(staging, former, revision, channel, progress)
+            _stage(staging, former, chosen, channel, progress)
             load = catchup.load_of(staging.dir, staging.revision, (), metadata.state.repomd_sha256)
             return catchup.deliver(load, places, settings, progress, log_path)
 
 
 def _read(
     settings: Settings, target_name: str, place: Destination, revision: int, progress: Progress, log_path: Path
-) -> tuple[Metadata, Metadata]:
-    """What stands and what shall stand again, and the difference told. Raises: PublishError, SigningError.
+) -> tuple[Metadata, Metadata, LogEntry]:
+    """What stands, what shall stand again and its line of the log; the difference is told.
+
+    Raises: PublishError, SigningError.
 
     What stands need not be signed by us: this is the way out of it. What others published before us never was.
     """
@@ -71,24 +72,24 @@ def _read(
                         ("goes", [n for n in now if n not in there[1]])):  # fmt: skip
         for nevra in names:
             progress.note(f"{verb}: {nevra}")
-    return metadata, former
+    return metadata, former, chosen.entry
 
 
-def _stage(staging: Staging, former: Metadata, revision: int, channel: Channel, progress: Progress) -> None:
+def _stage(staging: Staging, former: Metadata, chosen: LogEntry, channel: Channel, progress: Progress) -> None:
     """Fill the snapshot. Its keys are those that are configured; that of then is among them, or it was refused."""
     with keyring.opened(channel.settings, progress, target_name=channel.target_name) as key:
         staging.describe_again(former, key)
     keys = bundle.configured(channel.settings, channel.target_name)
-    staging.finish(_entry(staging, revision, channel.settings), former.state.packages, keys, channel)
+    staging.finish(_entry(staging, chosen), former.state.packages, keys, channel)
 
 
-def _entry(staging: Staging, revision: int, settings: Settings) -> LogEntry:
+def _entry(staging: Staging, chosen: LogEntry) -> LogEntry:
     return LogEntry(
         revision=staging.revision,
         time=snapshot.now(),
         action="rollback",
         repomd_sha256=staging.repomd_sha256,
-        detail=withdrawn.aim_text(revision),
-        commit=checkout.read(settings.root_dir).commit,
+        detail=lineage.aim_text(chosen.revision),
+        commit=chosen.commit,  # the content's, as everywhere in the log
         who=snapshot.publisher(),
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from pipeline.errors import ReleaseError
+from pipeline.mirrors import lineage
 from pipeline.model import LogEntry, PublishedRpm
+from pipeline.settings import Settings
 
 _Release = tuple[str, str]
 
@@ -23,28 +26,20 @@ class Withdrawal:
 def read(log: Iterable[LogEntry]) -> dict[_Release, Withdrawal]:
     """The (source name, EVR) that do not stand any more because of a rollback.
 
-    States are a tree: a publish is the child of what stood, a rollback leads back to its aim. What a state brought
-    stands as long as the log is at it or below it, so the line behind the last such one took it back.
+    What a state brought stands as long as the log is at it or below it, so the line behind the last such one took it
+    back.
     """
-    entries = list(log)
-    parents, last = [0], [-1]  # of each state: the one before it, and the last line that was at it or below it
-    brought_by: dict[_Release, list[int]] = {}
-    state_of: dict[int, int] = {}
-    at = 0
-    for line, entry in enumerate(entries):
-        if entry.action == "rollback":
-            at = state_of.get(_aim(entry), 0)
-        else:
-            parents.append(at)
-            last.append(line)
-            at = len(parents) - 1
-            for release in entry.releases:
-                brought_by.setdefault(release, []).append(at)
-        last[at] = line
-        state_of[entry.revision] = at
+    states = lineage.read(log)
+    entries, parents = states.log, states.parents
+    last = [-1] * len(parents)  # of each state: the last line that was at it or below it
+    for line, state in enumerate(states.state_at):
+        last[state] = line
     for state in range(len(parents) - 1, 0, -1):
         last[parents[state]] = max(last[parents[state]], last[state])
-    ends = {release: max(last[state] for state in states) for release, states in brought_by.items()}
+    ends: dict[_Release, int] = {}
+    for state, line in enumerate(states.began[1:], 1):
+        for release in entries[line].releases:
+            ends[release] = max(last[state], ends.get(release, -1))
     return {
         release: Withdrawal(rollback=entries[end + 1], last_revision=entries[end].revision)
         for release, end in ends.items()
@@ -52,7 +47,7 @@ def read(log: Iterable[LogEntry]) -> dict[_Release, Withdrawal]:
     }
 
 
-def refuse(new: Iterable[PublishedRpm], log: Sequence[LogEntry]) -> None:
+def refuse(new: Iterable[PublishedRpm], log: Sequence[LogEntry], settings: Settings, target_name: str) -> None:
     """Raises: ReleaseError: somebody took the release back, and only somebody brings it again, no nightly run."""
     withdrawn = read(log)
     for rpm in new:
@@ -61,16 +56,12 @@ def refuse(new: Iterable[PublishedRpm], log: Sequence[LogEntry]) -> None:
             raise ReleaseError(
                 "rolled-back",
                 f"{rpm.source}-{rpm.evr} was rolled back on {found.rollback.time} (revision {found.rollback.revision})",
-                hint=f"`nox -s rollback -- --to {found.last_revision}` brings it back as it was;"
+                hint=f"`{command(settings, target_name, found.last_revision)}` brings it back as it was;"
                 " a change of its input gets a number of its own",
             )
 
 
-def aim_text(revision: int) -> str:
-    """What a rollback's entry has for its detail."""
-    return f"to {revision}"
-
-
-def _aim(entry: LogEntry) -> int:
-    word = entry.detail.removeprefix("to ")
-    return int(word) if word.isdecimal() else -1
+def command(settings: Settings, target_name: str, revision: int) -> str:
+    """What is typed in the checkout to let a revision stand again in the channel of the settings."""
+    name = settings.mirror_override or settings.target(target_name).mirror
+    return f".venv/bin/nox -s rollback -- --target {quote(target_name)} --mirror {quote(name)} --to {revision}"

@@ -105,7 +105,7 @@ def _plan(sets: Sets, metadata: Metadata, context: TargetContext) -> _Content:
     guard.refuse_older(
         (each.published for each in ours if each.is_new), (*state.packages, *(each.published for each in vendor))
     )
-    withdrawn.refuse((each.published for each in ours if each.is_new), state.log)
+    withdrawn.refuse((each.published for each in ours if each.is_new), state.log, context.settings, context.target_name)
     here = {each.published.nevra for each in (*ours, *vendor)}
     content = _Content(ours=ours, vendor=vendor, carried=tuple(rpm for rpm in state.packages if rpm.nevra not in here))
     placement.refuse_shared_places(content.everything)

@@ -68,5 +68,6 @@ def test_a_release_that_was_rolled_back_does_not_come_back_by_itself(refused) ->
     assert error.exit_code == 15
     assert error.message == f"vdsm-4.16.30-{NEW} was rolled back on 2026-11-03T00:00:00Z (revision 3)"
     assert error.hint == (
-        "`nox -s rollback -- --to 2` brings it back as it was; a change of its input gets a number of its own"
+        "`.venv/bin/nox -s rollback -- --target demo --mirror local --to 2` brings it back as it was;"
+        " a change of its input gets a number of its own"
     )
