@@ -179,7 +179,8 @@ class TargetSettings(_Section):
     """What packages are built for, and where.
 
     `vendor_packages` is the repository (URL or directory) with the vendor's own RPMs; without it they are built.
-    `host_repositories` are those that hosts have besides ours: what our packages require must be in them.
+    `host_repositories` are those that hosts have besides ours: what our packages require must be in them. `note` warns
+    whoever reads the repository's page or its host kit.
     """
 
     sources: str
@@ -191,6 +192,7 @@ class TargetSettings(_Section):
     mirror: str
     vendor_packages: str = ""
     host_repositories: tuple[str, ...] = ()
+    note: str = ""
     macros: dict[Annotated[str, AfterValidator(_macro_name)], str] = {}
 
     def rpm_macros(self) -> dict[str, str]:

@@ -27,14 +27,16 @@ def of(facts: RepositoryFacts, armored: str) -> Kit | None:
     return Kit(
         about=about(facts),
         sources=tuple(sorted({rpm.source for rpm in ours})),
-        needs_base_url=not channel.base_url,
+        base_url=channel.base_url,
+        warnings=channel.warnings,
         fingerprints=facts.fingerprints,
         before=tuple(dict.fromkeys(each.before for each in hosts.values() if each.before)),
         after=tuple(dict.fromkeys(each.after for each in hosts.values() if each.after)),
         installed=sets.installed(everything),
         idle=tuple(_idle(each) for each in hosts.values() if each.running_vms),
         key=trust.keys(name, armored, facts.fingerprints),
-        repository=trust.repository(facts),
+        repository=trust.repository(facts) if channel.urls else trust.repository_elsewhere(facts),
+        repository_elsewhere=trust.repository_elsewhere(facts),
         fresh=_FRESH,
         ways=_ways(facts, hosts, everything),
         off=trust.off(name),
@@ -61,21 +63,37 @@ def _hosts(facts: RepositoryFacts, ours: Packages) -> dict[str, PackageHosts]:
 
 def _ways(facts: RepositoryFacts, hosts: dict[str, PackageHosts], everything: Packages) -> dict[str, Way]:
     ours, vendor, previous = map(for_hosts, (facts.sets.ours, facts.sets.vendor, facts.sets.previous))
-    ways = {"upgrade": _way("our release", ours, (), sets.upgrade(ours), hosts)}
+    ways = {"upgrade": _upgrade(ours, hosts)}
     for name, told, back in (("vendor", "the vendor's packages", vendor), ("previous", "our release before", previous)):
         if back:
             ways[name] = _way(told, back, sets.left_out(back, everything), sets.downgrade(back), hosts)
     return ways
 
 
-def _way(told: str, rpms: Packages, first: tuple[Step, ...], move: Step, hosts: dict[str, PackageHosts]) -> Way:
-    running = [step for source, each in hosts.items() for step in _running(each, _version(source, rpms))]
+def _upgrade(ours: Packages, hosts: dict[str, PackageHosts]) -> Way:
+    """To our release, from below or, where it stands again after a rollback, from above."""
+    way = _way("our release", ours, (), sets.upgrade(ours), hosts, otherwise="go back")
+    newer = replace(sets.downgrade_newer(ours), unless=way.move.unless)
+    return replace(way, newer=(newer,))
+
+
+def _way(
+    told: str,
+    rpms: Packages,
+    first: tuple[Step, ...],
+    move: Step,
+    hosts: dict[str, PackageHosts],
+    *,
+    otherwise: str = "with these either, no release of ours is why",
+) -> Way:
+    running = [step for source, each in hosts.items() for step in _running(each, _version(source, rpms), otherwise)]
     arrived = sets.arrived(rpms)
     return Way(
         told=told,
         packages=rpms,
         first=first,
         move=replace(move, unless=sets.have_arrived(arrived)),
+        newer=(),
         arrived=arrived,
         running=tuple(running),
     )
@@ -97,7 +115,7 @@ def _idle(hosts: PackageHosts) -> Step:
     )
 
 
-def _running(hosts: PackageHosts, version: str) -> tuple[Step, ...]:
+def _running(hosts: PackageHosts, version: str, otherwise: str) -> tuple[Step, ...]:
     steps = []
     restart = f"`service {hosts.service} restart`" if hosts.service else "restart it"
     if hosts.service:
@@ -105,7 +123,7 @@ def _running(hosts: PackageHosts, version: str) -> tuple[Step, ...]:
             Step(
                 title="Check that the service runs",
                 command=f"service {hosts.service} status",
-                mend=f"`service {hosts.service} start`, and see its log; where it does not stay up, go back.",
+                mend=f"`service {hosts.service} start`, and see its log; where it does not stay up, {otherwise}.",
             )
         )
     if hosts.running_version and version:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.hostkit import yamltext
+from pipeline.hostkit.comments import comment
 from pipeline.hostkit.steps import Kit, Step, Way
 from pipeline.hostkit.yamltext import Value
 
@@ -25,9 +26,10 @@ _HEAD = """\
 #   -e go_on=yes            nobody is asked after the first host
 #   -e at_once=2            as many at a time, after the first
 #   -e keep_repository=yes  on the way back, the repository stays in use
-#   -e baseurl=https://...  where hosts find the repository, if the mirror does not say so
+#   -e baseurl=https://...  where hosts find the repository, in place of what the mirror says
 #
-# With `-b` for users who are not root. All that is typed on hosts is below `vars`; hosts.txt has the same for people.
+{warnings}# With `-b` for users who are not root. All that is typed on hosts is below `vars`;
+# hosts.txt has the same for people.
 - name: Take hosts to another release, the first one alone
   hosts: all
   gather_facts: false
@@ -38,7 +40,7 @@ _HEAD = """\
 """
 _EXPRESSIONS = {
     "wanted": "{{ 'upgrade' if go | default('upgrade') == 'upgrade' else to | default('vendor') }}",
-    "address": "{{ baseurl | default('') | regex_replace('/+$', '') }}",
+    "address": "{{ baseurl | default(known_address) | regex_replace('/+$', '') }}",
     "nothing_to_do": "nothing to do",
     "unless_done": (
         "baseurl={{ address | quote }}\n"
@@ -50,20 +52,25 @@ _EXPRESSIONS = {
 def text(kit: Kit) -> str:
     """The playbook of a kit."""
     values: dict[str, Value] = {
-        "needs_base_url": kit.needs_base_url,
+        "known_address": kit.base_url,
+        "warnings": kit.warnings,
         "before": kit.before,
         "after": kit.after,
         "installed": _step(kit.installed),
         "idle": _steps(kit.idle),
         "key": {name: _step(step) for name, step in zip(("put", "compare", "trust"), kit.key, strict=True)},
         "repository_file": _step(kit.repository),
+        "repository_elsewhere": _step(kit.repository_elsewhere),
         "fresh": _step(kit.fresh),
         "ways": {name: _way(way) for name, way in kit.ways.items()},
         "switch_off": _step(kit.off),
     }
     expressions = "".join(f"    {name}: {json.dumps(value)}\n" for name, value in _EXPRESSIONS.items())
     made = "\n".join(yamltext.lines(values, "    "))
-    return f"{_HEAD.format(about=kit.about)}{expressions}{made}\n{_TASKS.read_text(encoding='utf-8')}"
+    warnings = "".join(f"{comment(f'WARNING: {each}')}\n#\n" for each in kit.warnings)
+    return (
+        f"{_HEAD.format(about=kit.about, warnings=warnings)}{expressions}{made}\n{_TASKS.read_text(encoding='utf-8')}"
+    )
 
 
 def nothing(about: str, why: str) -> str:
@@ -81,6 +88,7 @@ def _way(way: Way) -> Value:
         "versions": way.versions,
         "first": _steps(way.first),
         "move": _step(way.move),
+        "newer": _steps(way.newer),
         "arrived": _steps(way.arrived),
         "running": _steps(way.running),
     }

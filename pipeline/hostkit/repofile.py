@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+from pipeline.hostkit.comments import comment
 from pipeline.mirrors import layout
 from pipeline.mirrors.facts import RepositoryFacts
 from pipeline.printable import printable
 
 # In place of an address that nobody told.
 UNKNOWN = "https://MIRROR/{target}"
+_NOBODY_TOLD = (
+    "Nobody told where hosts find this repository: write its address in place of https://MIRROR, or give the mirror"
+    " its `url` in pipeline.toml."
+)
 
 
 def text(facts: RepositoryFacts) -> str:
@@ -19,11 +24,9 @@ def text(facts: RepositoryFacts) -> str:
     """
     channel = facts.channel
     base_url = channel.base_url or UNKNOWN.format(target=channel.target_name)
-    lines = [] if channel.base_url else [
-        "# Nobody told where hosts find this repository: write its address in place of https://MIRROR,",
-        "# or give the mirror its `url` in pipeline.toml.",
-    ]  # fmt: skip
-    lines += [
+    lines = [
+        *([] if channel.base_url else [comment(_NOBODY_TOLD)]),
+        *(comment(f"WARNING: {each}") for each in channel.warnings),
         f"[{channel.settings.hosts.repository}]",
         f"name={_name(facts)}",
         f"mirrorlist={base_url}/{layout.MIRRORLIST}" if channel.urls else f"baseurl={base_url}/",

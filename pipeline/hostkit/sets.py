@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from shlex import quote
 
 from pipeline.hostkit import shell
@@ -75,6 +76,17 @@ def upgrade(rpms: Packages) -> Step:
         command=shell.line("yum", "-y", "upgrade", *walk.patterns(rpms)),
         mend="What yum printed says why; nothing is changed where it fails before it runs the transaction."
         " Mend it and do the same again, or go back.",
+    )
+
+
+def downgrade_newer(rpms: Packages) -> Step:
+    """Behind an upgrade: what a host has of a later release, which a rollback took back, and no upgrade leaves."""
+    rolled_back = downgrade(rpms)
+    return replace(
+        rolled_back,
+        title="Downgrade what is newer: a host may have a release that was rolled back",
+        mend=f"{rolled_back.mend} A package that the newer release alone has holds the others back:"
+        f" {shell.line('rpm', '-qa', *walk.patterns(rpms))} tells it, and `yum remove` takes it away.",
     )
 
 

@@ -27,13 +27,15 @@ class Step:
 class Way:
     """From what a host has to one set: `told` is its name for people, `move` what changes the packages.
 
-    `first` must hold before the move, `arrived` tells whether the host has the set, `running` whether it runs it.
+    `first` must hold before the move, `newer` comes behind it where the host may have a later release than the set,
+    `arrived` tells whether the host has the set, `running` whether it runs it.
     """
 
     told: str
     packages: tuple[PublishedRpm, ...]
     first: tuple[Step, ...]
     move: Step
+    newer: tuple[Step, ...]
     arrived: tuple[Step, ...]
     running: tuple[Step, ...]
 
@@ -48,12 +50,14 @@ class Kit:
     """All that is typed on hosts, for one state of a repository.
 
     `ways` are by name: `upgrade`, and back to `vendor` and to `previous`, so far as the state has these sets.
-    Commands use the shell's variable `baseurl` where nobody told where hosts find the repository.
+    `base_url` is where hosts find the repository, empty where nobody told; `repository_elsewhere` takes another, from
+    the shell's variable `baseurl`, and so does `repository` where the repository has no url.
     """
 
     about: str
     sources: tuple[str, ...]
-    needs_base_url: bool
+    base_url: str
+    warnings: tuple[str, ...]
     fingerprints: tuple[str, ...]
     before: tuple[str, ...]
     after: tuple[str, ...]
@@ -61,6 +65,7 @@ class Kit:
     idle: tuple[Step, ...]
     key: tuple[Step, ...]
     repository: Step
+    repository_elsewhere: Step
     fresh: Step
     ways: dict[str, Way]
     off: Step

@@ -12,6 +12,7 @@ from pipeline.hostkit.steps import Step
 from pipeline.mirrors.facts import RepositoryFacts
 
 _COMMENT = re.compile(r"^#.*\n", re.MULTILINE)
+_ADDRESS = re.compile(r"^(?:baseurl|mirrorlist)=.*\n", re.MULTILINE)
 _GPGKEY = re.compile(r"^gpgkey=.*$", re.MULTILINE)
 
 
@@ -46,16 +47,27 @@ def keys(name: str, armored: str, fingerprints: Sequence[str]) -> tuple[Step, ..
 
 def repository(facts: RepositoryFacts) -> Step:
     """The `.repo` file onto the host. Its key is the one that was looked at, so yum takes none from the mirror."""
-    channel = facts.channel
-    name = channel.settings.hosts.repository
-    path = f"/etc/yum.repos.d/{name}.repo"
+    path, text = _repository_file(facts)
+    return _repository(shell.write(path, text), shell.holds(path, text))
+
+
+def repository_elsewhere(facts: RepositoryFacts) -> Step:
+    """The same, with the address that is in the shell's variable `baseurl`: what it is, the host alone knows."""
+    path, text = _repository_file(facts)
+    head, tail = _ADDRESS.split(text, 1)
+    lines = [*map(quote, (head + tail).split("\n")[:-1]), '"baseurl=$baseurl/"']
+    has_all = " ".join(f"-e {line}" for line in lines)
+    return _repository(
+        shell.write(path, f"{shell.unexpanded(head)}baseurl=$baseurl/\n{shell.unexpanded(tail)}", expanded=True),
+        f"test \"$(grep -cxF {has_all} {path}) $(wc -l <{path})\" = '{len(lines)} {len(lines)}'",
+    )
+
+
+def _repository_file(facts: RepositoryFacts) -> tuple[str, str]:
+    """Its path on the host, and its text."""
+    name = facts.channel.settings.hosts.repository
     text = _GPGKEY.sub(lambda _: f"gpgkey=file://{key_path(name)}", _COMMENT.sub("", repofile.text(facts)))
-    if channel.base_url:
-        return _repository(shell.write(path, text), shell.holds(path, text))
-    unknown = repofile.UNKNOWN.format(target=channel.target_name)
-    text = shell.unexpanded(text).replace(f"={unknown}/", "=$baseurl/")
-    # What it has to be is known on the host alone.
-    return _repository(shell.write(path, text, expanded=True), f'grep -qxF "baseurl=$baseurl/" {path}')
+    return f"/etc/yum.repos.d/{name}.repo", text
 
 
 def off(name: str) -> Step:

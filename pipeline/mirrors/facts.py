@@ -34,6 +34,23 @@ class Channel:
         return Path(self.places[0].address).absolute().as_uri() if self.places[0].is_local else ""
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why hosts should not take these packages as they are, a sentence or two each."""
+        signing = self.settings.signing
+        told = [self.settings.targets[self.target_name].note]
+        if not (signing.key or signing.key_file):
+            told.append(
+                "The packages are signed with a key for trying, which pipeline.toml does not name: no host should"
+                " trust it."
+            )
+        if not self.urls and self.base_url:
+            told.append(
+                f"{self.base_url} is a folder of the machine that published it. For hosts an address belongs there:"
+                " the mirror's `url` in pipeline.toml, or -e baseurl= for the playbook."
+            )
+        return tuple(each for each in told if each)
+
+    @property
     def grace_seconds(self) -> float:
         """How long a reader may be at a former state."""
         return self.settings.retention.grace_hours * 3600

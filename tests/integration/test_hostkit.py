@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.hostkit import kit, playbook
+from pipeline.mirrors import mirror, rollback
+from pipeline.progress import Progress
 from tests.integration import hypervisors
 from tests.integration.conftest import PackageMaker, Project, SigningKey, SshServer, project_at, sshd
 from tests.integration.hypervisors import Hypervisor
@@ -193,6 +195,54 @@ def test_the_first_host_then_the_others_then_back(lab: Lab) -> None:
     assert _enabled(one) == "enabled=1"
 
 
+def _rolled_back(published: Project, lab: Lab, folder: Path) -> Lab:
+    """The same hosts, and a copy of the mirror on which our last release was rolled back."""
+    shutil.copytree(lab.mirror.parent, folder / "mirror", symlinks=True)
+    context = published.context(str(folder / "mirror"))
+    state = mirror.read_state(context.settings, "el6")
+    rollback.run(context.settings, "el6", state.log[-2].revision, Progress(quiet=True), log_path=context.log_path)
+    return replace(lab, mirror=folder / "mirror/el6")
+
+
+def test_hosts_with_a_release_that_was_rolled_back_have_a_way_to_what_stands(
+    lab: Lab, published: Project, tmp_path: Path
+) -> None:
+    one, two = lab.hosts
+    assert lab.play("-e", "maintenance=yes go_on=yes").code == 0
+    assert [host.packages["vdsm"] for host in lab.hosts] == [f"1.0-{OURS}"] * 2
+    after = _rolled_back(published, lab, tmp_path)
+    done = after.play("-e", "maintenance=yes go_on=yes")
+    assert done.code == 0, done.told
+    assert one.packages == {"vdsm": f"1.0-{PREVIOUS}", "vdsm-cli": f"1.0-{PREVIOUS}"}
+    assert two.packages == {"vdsm": f"1.0-{PREVIOUS}"}
+    assert "yum -y downgrade vdsm-1.0-0.el6.label.904.noarch" in two.changes
+    again = after.play("-e", "go_on=yes")
+    assert (again.code, again.changed) == (0, {"host1": 0, "host2": 0})
+
+
+def test_the_commands_of_the_page_lead_back_from_a_release_that_was_rolled_back(
+    lab: Lab, published: Project, tmp_path: Path
+) -> None:
+    host = lab.hosts[0]
+    assert lab.play("-e", "maintenance=yes", hosts=1).code == 0
+    sections = _commands(_rolled_back(published, lab, tmp_path).mirror / "hosts.txt")
+    for command in (command for number in (0, 2, 3) for command in sections[number]):
+        done = host.run(f"{_address(sections)}\n{command}")
+        assert (done.returncode, command) == (0, command), done.stdout + done.stderr
+    assert host.packages == {"vdsm": f"1.0-{PREVIOUS}", "vdsm-cli": f"1.0-{PREVIOUS}"}
+
+
+def test_an_address_that_is_given_wins(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").symlink_to(lab.mirror)
+    address = (tmp_path / "elsewhere").as_uri()
+    for changed in (4, 0):
+        done = lab.play("-e", f"maintenance=yes baseurl={address}/", hosts=1)
+        assert (done.code, done.changed) == (0, {"host1": changed}), done.told
+    text = (lab.hosts[0].dir / "root/etc/yum.repos.d/vdsm-patched.repo").read_text()
+    assert f"\nbaseurl={address}/\n" in text
+    assert "is a folder of the machine that published it" in done.told
+
+
 def _enabled(host: Hypervisor) -> str:
     text = (host.dir / "root/etc/yum.repos.d/vdsm-patched.repo").read_text()
     return next(line for line in text.splitlines() if line.startswith("enabled"))
@@ -284,15 +334,21 @@ def _commands(page: Path) -> dict[int, list[str]]:
     return sections
 
 
+def _address(sections: dict[int, list[str]]) -> str:
+    """What a person types first, where the repository has no url."""
+    (command,) = sections[0]
+    return command
+
+
 def test_each_command_of_the_page_works_in_order(lab: Lab) -> None:
     host = lab.hosts[0]
     host.mark("run/vdsmd.pid")
     sections = _commands(lab.mirror / "hosts.txt")
-    assert sorted(sections) == [1, 2, 3, 4, 5]
+    assert sorted(sections) == [0, 1, 2, 3, 4, 5]
     for numbers, release in (((1, 2, 3), OURS), ((1, 2, 4), VENDOR), ((1, 2, 3), OURS), ((1, 2, 5), PREVIOUS)):
         printed = ""
         for command in (command for number in numbers for command in sections[number]):
-            done = host.run(command)
+            done = host.run(f"{_address(sections)}\n{command}")
             assert (done.returncode, command) == (0, command), done.stdout + done.stderr
             printed += done.stdout
         assert host.packages == {"vdsm": f"1.0-{release}", "vdsm-cli": f"1.0-{release}"}

@@ -253,7 +253,8 @@ class TestRepofile:
     def test_by_a_folder_of_this_machine(self, make, tmp_path: Path) -> None:
         text = repofile.text(make(release()))
         assert f"baseurl={(tmp_path / 'mirror' / 'el6').as_uri()}/\n" in text
-        assert "gpgcheck=1\nrepo_gpgcheck=1\n" in text and text.startswith("[vdsm-patched]\n")
+        assert "gpgcheck=1\nrepo_gpgcheck=1\n" in text
+        assert "el6 is a folder of the machine that published it." in text.replace("\n# ", " ")
 
     def test_a_name_cannot_add_a_line(self, make) -> None:
         facts = make(release())

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.hostkit import kit, playbook, runbook, sets, shell, trust, yamltext
-from pipeline.hostkit.steps import Kit
+from pipeline.hostkit import kit, playbook, repofile, runbook, sets, shell, trust, yamltext
+from pipeline.hostkit.steps import Kit, Step
 from pipeline.mirrors import handouts
 from pipeline.mirrors.facts import Channel, RepositoryFacts
 from pipeline.mirrors.places.local import Directory
 from pipeline.mirrors.places.remote import Remote
 from pipeline.mirrors.sets import sets_of
 from pipeline.model import Evr, PublishedRpm
-from pipeline.settings import read_settings
+from pipeline.settings import SigningSettings, read_settings
 
 ROOT_DIR = Path(__file__).parents[2]
 FINGERPRINTS = ("0123456789ABCDEF0123456789ABCDEF01234567", "89ABCDEF0123456789ABCDEF0123456789ABCDEF")
@@ -42,8 +42,12 @@ def _rpm(name: str, release: str, source: str = "vdsm", arch: str = "noarch", ep
 
 
 def _facts(*rpms: PublishedRpm, kind: str = "local") -> RepositoryFacts:
+    """Of a folder of this machine (`local`), of a place that no reader has a url for (`ssh`), or of one by `web`."""
     address = "/srv/yum/el6" if kind == "local" else "host.example.org:/srv/yum/el6"
-    place = (Directory if kind == "local" else Remote)(address=address, timeout_seconds=1, scratch_dir=Path("/tmp"))
+    url = "https://mirror.example.org/el6" if kind == "web" else ""
+    place = (Directory if kind == "local" else Remote)(
+        address=address, url=url, timeout_seconds=1, scratch_dir=Path("/tmp")
+    )
     channel = Channel(settings=read_settings(ROOT_DIR, environ={}), target_name="el6", places=(place,))
     return RepositoryFacts(
         channel=channel, revision=7, packages=rpms, sets=sets_of(rpms, rpms), fingerprints=FINGERPRINTS, log=()
@@ -92,7 +96,7 @@ def test_playbook_and_page_have_the_same_commands() -> None:
     page, values = runbook.text(made), _values(playbook.text(made))
     steps = [made.installed, *made.idle, *made.key, made.repository, made.fresh, made.off]
     for name, way in made.ways.items():
-        steps += [*way.first, way.move, *way.arrived, *way.running]
+        steps += [*way.first, way.move, *way.newer, *way.arrived, *way.running]
         assert values["ways"][name]["move"]["command"] == way.move.command
     told = json.dumps(values)
     for step in steps:
@@ -141,25 +145,68 @@ def test_a_state_without_a_release_of_ours_says_so() -> None:
 
 def test_an_address_that_nobody_told_is_asked_for(tmp_path: Path) -> None:
     made = _kit(_facts(*_state(), kind="ssh"))
-    assert made.needs_base_url
-    assert "Nobody told where hosts find the repository" in runbook.text(made)
-    assert _values(playbook.text(made))["needs_base_url"] is True
+    assert made.base_url == ""
+    page = runbook.text(made)
+    assert "# Where hosts find the repository: write its address here" in page
+    assert "Nobody told it." in page.replace("\n# ", " ")
+    assert _values(playbook.text(made))["known_address"] == ""
+    _given_address_wins(made.repository, tmp_path)
+
+
+def _given_address_wins(step: Step, tmp_path: Path) -> None:
+    """The file has the address of the shell's variable, is known again then, and no more once it is changed."""
     folder = tmp_path / "yum.repos.d"
     folder.mkdir()
     path = folder / "vdsm-patched.repo"
-    there, write = (
-        text.replace("/etc/yum.repos.d", str(folder)) for text in (made.repository.unless, made.repository.command)
-    )
-    script = f"baseurl=https://mirror.example.org/el6\nif {there}; then echo early; fi\n{write}\n{there} && echo late"
+    there, write = (text.replace("/etc/yum.repos.d", str(folder)) for text in (step.unless, step.command))
+    script = f"baseurl=https://mirror.example.org/el6\nif {there}; then echo early; fi\n{write}\n{there} && echo late\n"
+    script += f"sed -i s/enabled=1/enabled=0/ {path}\n{there} || echo off"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "late\n"
+    assert done.stdout == "late\noff\n"
     assert "\nbaseurl=https://mirror.example.org/el6/\n" in path.read_text()
     assert "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-vdsm-patched\n" in path.read_text()
 
 
-def test_an_address_that_is_known_is_in_the_file_and_yum_takes_no_key_from_the_mirror() -> None:
+def test_a_folder_of_the_publishing_machine_is_told_and_another_address_wins(tmp_path: Path) -> None:
+    made = _kit(_facts(*_state()))
+    page = runbook.text(made)
+    assert "This is a folder of the machine that published it." in page.replace("\n# ", " ")
+    assert '\n: "${baseurl:=file:///srv/yum/el6}"\n' in page
+    assert "file:///srv" not in made.repository.command
+    _given_address_wins(made.repository, tmp_path)
+
+
+def test_an_address_that_is_given_wins_over_a_mirrorlist(tmp_path: Path) -> None:
+    made = _kit(_facts(*_state(), kind="web"))
+    assert "mirrorlist=https://mirror.example.org/el6/mirrorlist" in made.repository.command
+    assert "baseurl=" not in runbook.text(made)
+    assert "mirrorlist" not in made.repository_elsewhere.command
+    _given_address_wins(made.repository_elsewhere, tmp_path)
+
+
+def test_whoever_reads_the_kit_of_a_stand_in_is_warned() -> None:
+    facts = _facts(*_state())
+    stand_in = replace(facts, channel=replace(facts.channel, target_name="el6-bullseye"))
+    for text in (runbook.text(_kit(stand_in)), playbook.text(_kit(stand_in)), repofile.text(stand_in)):
+        told = text.replace("\n# ", " ")
+        assert "WARNING: These packages prove the patches and the packaging" in told
+        assert "WARNING: The packages are signed with a key for trying" in told
+    settings = facts.channel.settings.model_copy(update={"signing": SigningSettings(key_file="/k/key.asc")})
+    told = _facts(*_state(), kind="web")
+    assert "WARNING" not in runbook.text(_kit(replace(told, channel=replace(told.channel, settings=settings))))
+
+
+def test_hosts_with_a_release_that_was_rolled_back_come_back_to_the_exact_packages() -> None:
+    (newer,) = _kit(_facts(*_state())).ways["upgrade"].newer
+    assert newer.command == (
+        "yum -y downgrade $(rpm -qa --qf '%{NAME}-4.16.30-0.el6.label.905.x86_64\\n' vdsm) \\\n"
+        "  $(rpm -qa --qf '%{NAME}-4.16.30-0.el6.label.905.noarch\\n' vdsm-cli)"
+    )
+    assert "in 4.16.30-0.el6.label.905) ;;" in newer.unless
+
+
+def test_yum_takes_no_key_from_the_mirror() -> None:
     command = _kit(_facts(*_state())).repository.command
-    assert "\nbaseurl=file:///srv/yum/el6/\n" in command
     assert "\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-vdsm-patched\n" in command
     assert "keys.asc" not in command
 
@@ -182,7 +229,7 @@ def test_names_that_would_do_something_do_nothing(tmp_path: Path) -> None:
 
 def test_whatever_has_braces_is_no_template() -> None:
     text = playbook.text(_kit(_facts(*(replace(rpm, name=f"{rpm.name}-{{{{ x }}}}") for rpm in _state()))))
-    data = text[text.index("    needs_base_url:") : text.index("  tasks:")]
+    data = text[text.index("    known_address:") : text.index("  tasks:")]
     loaded = yaml.compose(f"vars:\n{data}")
 
     def scalars(node: yaml.Node):
