@@ -41,7 +41,7 @@ def _named(sight: Sight) -> frozenset[str]:
         names |= {f"{prefix}{file.href}" for file in (state.index.files if state.index else ())}
         hrefs = [rpm.href for rpm in state.packages or ()]
         names |= {f"{href}{ending}" for href in hrefs for ending in ("", *layout.BESIDE)}
-        names |= {f"{prefix}{top}" for top in (*layout.tops(hrefs), layout.INDEX)}
+        names |= {f"{prefix}{top}" for top in (*layout.tops(hrefs), *layout.ADDRESSES)}
     return frozenset(names)
 
 

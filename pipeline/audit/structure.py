@@ -57,14 +57,16 @@ def _link(sight: Sight, wish: Wish, name: str, home: str) -> Iterator[Finding]:
     listing = sight.site.listing
     if listing:
         if name in layout.PAGES and name in listing.files:
-            yield finding("page-hidden", name, f"it is somebody's own file, and ours is {home}")
+            yield finding("page-hidden", name, f"it is somebody's own file, and ours is {layout.address_of_page(name)}")
         elif listing.links.get(name) != home:
             yield finding("link-wrong", name, f"it is no link to {home}, so it does not change with it")
         return
     read, _ = sight.site.read((name, home), wish.scratch_dir)
     if read.get(name) != read.get(home):
-        kind = "page-hidden" if name in layout.PAGES and name in read else "link-wrong"
-        yield finding(kind, name, f"it is not the same as {home}")
+        if name in layout.PAGES and name in read:
+            yield finding("page-hidden", name, f"it is not ours, which is {layout.address_of_page(name)}")
+        else:
+            yield finding("link-wrong", name, f"it is not the same as {home}")
 
 
 def mirrorlist(sight: Sight, wish: Wish) -> Iterator[Finding]:

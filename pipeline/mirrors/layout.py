@@ -19,7 +19,10 @@ PAGE = "repository.html"
 FEED = "feed.atom"
 # What a web server shows of a folder is named so; in `repodata/` it would hide the metadata from those who look.
 INDEX = "index.html"
-PAGES = {INDEX: PAGE, FEED: FEED}
+PAGES = {INDEX: PAGE, PAGE: PAGE, FEED: FEED}
+# The page's links fit at the root and in a snapshot, so it has its own name there too, besides the one that web
+# servers show: that may be somebody's own.
+ADDRESSES = (INDEX, PAGE)
 # The host kit.
 HOSTS_REPO = "hosts.repo"
 HOSTS_PLAYBOOK = "hosts.yml"
@@ -33,6 +36,11 @@ POINTERS = {LOG: LOG, MIRRORLIST: MIRRORLIST, KEYS: KEYS, **PAGES, **{name: name
 BESIDE = (".intoto.json", ".cdx.json", ".patches")
 
 _SNAPSHOT = re.compile(rf"(?:.*/)?{SNAPSHOTS}/([0-9]+)/{REPODATA}/?")
+
+
+def address_of_page(name: str) -> str:
+    """Where people find ours when a file of somebody's own has this name."""
+    return PAGE if name == INDEX else f"{REPODATA}/{PAGES[name]}"
 
 
 def snapshot(revision: int) -> str:

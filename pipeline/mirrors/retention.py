@@ -109,7 +109,7 @@ def _unfinished(
     told = {each.entry.revision: each.is_there for each in known}
     youngest = time.time() - settings.retention.grace_hours * 3600
     stands = layout.revision_in(place.link_text(layout.REPODATA, log_path))
-    ours = {layout.REPODATA, layout.INDEX, *tops}
+    ours = {layout.REPODATA, *layout.ADDRESSES, *tops}
     return tuple(
         revision
         for revision in sorted(history.listed(place, log_path))

@@ -131,9 +131,10 @@ class Staging:
 
     def _link(self, hrefs: Iterable[str]) -> None:
         _link_tops(self.snapshot_dir, hrefs)
-        index_path = self.snapshot_dir / layout.INDEX
-        if not index_path.is_symlink():  # packages may lie in a folder of that name
-            index_path.symlink_to(f"{layout.REPODATA}/{layout.PAGE}")
+        for name in layout.ADDRESSES:
+            path = self.snapshot_dir / name
+            if not path.is_symlink():  # packages may lie in a folder of that name
+                path.symlink_to(f"{layout.REPODATA}/{layout.PAGE}")
         for name, file_name in layout.POINTERS.items():
             (self.dir / name).symlink_to(f"{layout.REPODATA}/{file_name}")
         (self.dir / layout.REPODATA).symlink_to(layout.link_to(self.revision))

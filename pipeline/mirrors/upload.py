@@ -89,7 +89,7 @@ def publish(loads: Sequence[tuple[Destination, Load]], *, progress: Progress, lo
         )
     for (place, _), names in zip(loads, others, strict=True):
         for name in names:
-            own = f"{layout.REPODATA}/{layout.PAGES[name]}"
+            own = layout.address_of_page(name)
             progress.note(f"{name} on {place.address} is somebody's own and stays; ours is {own}")
     switched: list[str] = []
     for place, load in loads:

@@ -60,9 +60,9 @@ def as_before_pages(root: Path) -> None:
     """Make of a published repository what one was that was published before there were pages."""
     for name in layout.PAGES:
         (root / name).unlink()
-    for path in (*root.glob("snapshots/*/index.html"), *root.glob("snapshots/*/repodata/repository.html"),
-                 *root.glob("snapshots/*/repodata/feed.atom")):  # fmt: skip
-        path.unlink()
+    for name in (*layout.ADDRESSES, "repodata/repository.html", "repodata/feed.atom"):
+        for path in root.glob(f"snapshots/*/{name}"):
+            path.unlink()
 
 
 def test_a_browser_finds_no_fault_at_the_root_and_in_snapshots(
@@ -111,6 +111,7 @@ def test_the_audit_finds_a_page_that_is_not_that_of_the_state(project: Project, 
         assert findings(context) == findings(by_web) == [("link-wrong", "index.html")]
         (root / "index.html").write_text("mine")
         assert findings(context) == findings(by_web) == [("page-hidden", "index.html")]
+        assert (root / "repository.html").read_bytes() == (root / "repodata/repository.html").read_bytes()
         (root / "snapshots" / str(again(project, context).revision) / "index.html").unlink()
         as_before = root / "repodata" / "feed.atom"
         as_before.unlink()
@@ -154,7 +155,8 @@ def test_others_page_stays_and_is_told(project: Project, tmp_path: Path, make_pa
         assert any("index.html on" in note and "stays" in note for note in notes), notes
         assert (root / "index.html").read_text() == "mine"
         assert (root / "feed.atom").read_text() == "mine"
-        assert "small-1.0" in (root / "repodata" / "repository.html").read_text()
+        assert "small-1.0" in (root / "repository.html").read_text()
+        assert any("ours is repository.html" in note for note in notes), notes
         assert ("page-hidden", "index.html") in findings(replace(context, progress=Progress(quiet=True)))
 
 
@@ -213,6 +215,7 @@ def test_what_was_begun_and_never_seen_is_pruned_with_its_link(project: Project,
     release(project, context)
     unfinished = tmp_path / "mirror" / "el6" / "snapshots" / "1500000000"
     (unfinished / "repodata").mkdir(parents=True)
-    (unfinished / "index.html").symlink_to("repodata/repository.html")
+    for name in ("index.html", "repository.html"):
+        (unfinished / name).symlink_to("repodata/repository.html")
     (done,) = retention.run(context.settings, "el6", Progress(quiet=True), remove=True, log_path=context.log_path)
     assert done.unfinished == (1500000000,) and not unfinished.exists()
