@@ -17,7 +17,7 @@ from pipeline.model import LogEntry
 from pipeline.pages import template
 
 # Rises when page or feed are made otherwise: the next release then brings them, with nothing else new.
-_FORM = "1"
+_FORM = "2"
 _NAMESPACE = uuid.UUID("5f0c1a53-64a9-4e0b-9d55-0f6a5f3c6d10")  # by chance, once
 
 

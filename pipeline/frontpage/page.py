@@ -16,13 +16,15 @@ from urllib.parse import quote
 from pipeline.frontpage import contents, history, series
 from pipeline.frontpage.contents import Change, Contents
 from pipeline.frontpage.series import Series
-from pipeline.hostkit import repofile
+from pipeline.hostkit import repofile, sets
 from pipeline.mirrors import layout
 from pipeline.mirrors.facts import RepositoryFacts
 from pipeline.model import PublishedRpm
 from pipeline.pages import template
+from pipeline.proof.trial import for_hosts
 
 _MAX_ROWS = 2000
+_UNNAMED = "DEST"
 _HOST_KIT = {
     layout.HOSTS_REPO: "the repository, for /etc/yum.repos.d/",
     layout.HOSTS_PLAYBOOK: "an Ansible playbook that upgrades hosts, checks them, and takes them back",
@@ -51,6 +53,7 @@ class _Table:
 def make(facts: RepositoryFacts, snapshot_dir: Path) -> bytes:
     """The page, in UTF-8; the metadata lies in the snapshot's folder, and beside that what is staged with it."""
     told = contents.read(snapshot_dir, facts.sets.ours)
+    former = history.former(facts.log)
     text = template.fill(
         Path(__file__).parent,
         "repository.html.j2",
@@ -61,14 +64,17 @@ def make(facts: RepositoryFacts, snapshot_dir: Path) -> bytes:
         stands=history.newest(facts.log)[0],
         events=history.newest(facts.log),
         older=max(0, len(facts.log) - history.MAX_SHOWN),
-        former=next((entry.revision for entry in reversed(facts.log[:-1])), None),
-        mirror=_mirror(facts),
+        warnings=facts.channel.warnings,
+        former=former,
+        rollback=_command("rollback", facts, f"--to {former[0]}") if former else "",
+        snapshots=_command("snapshots", facts),
+        is_named=_mirror(facts) != _UNNAMED,
         repository=facts.channel.settings.hosts.repository,
         repo_text=repofile.text(facts),
         take=_take(facts),
         upgrade=_yum("upgrade", facts),
-        downgrade=_yum("downgrade", facts),
-        to_vendor=_to_vendor(facts),
+        downgrade=_downgrade(facts.sets.ours),
+        to_vendor=_downgrade(facts.sets.vendor) if facts.sets.ours else "",
         fingerprints=[_in_fours(each) for each in facts.fingerprints],
         tables=list(_tables(facts, told)),
         series=list(_series(facts, told, snapshot_dir)),
@@ -83,7 +89,13 @@ def _mirror(facts: RepositoryFacts) -> str:
     """What `--mirror` calls the channel; a place that has no name is nobody's business."""
     settings = facts.channel.settings
     name = settings.mirror_override or settings.targets[facts.channel.target_name].mirror
-    return name if name in settings.mirrors else "DEST"
+    return shlex.quote(name) if name in settings.mirrors else _UNNAMED
+
+
+def _command(session: str, facts: RepositoryFacts, *more: str) -> str:
+    """What is typed in the pipeline's checkout."""
+    target = shlex.quote(facts.channel.target_name)
+    return " ".join([".venv/bin/nox -s", session, "-- --target", target, "--mirror", _mirror(facts), *more])
 
 
 def _take(facts: RepositoryFacts) -> str:
@@ -98,10 +110,10 @@ def _yum(verb: str, facts: RepositoryFacts) -> str:
     return " ".join(["yum", verb, *map(_pattern, history.names(facts))])
 
 
-def _to_vendor(facts: RepositoryFacts) -> str:
-    """The command by which hosts leave our packages for the vendor's; empty where these are not here."""
-    given = [f"{_pattern(name)}{shlex.quote(f'-{evr}')}" for name, evr in history.versions(facts.sets.vendor)]
-    return " ".join(["yum", "downgrade", *given]) if given else ""
+def _downgrade(rpms: tuple[PublishedRpm, ...]) -> str:
+    """The command by which hosts go down to these, as the host kit has it; empty where there are none."""
+    there = for_hosts(rpms)
+    return sets.downgrade(there).command if there else ""
 
 
 def _pattern(name: str) -> str:
@@ -114,13 +126,14 @@ def _in_fours(fingerprint: str) -> str:
 
 def _tables(facts: RepositoryFacts, told: Contents) -> Iterator[_Table]:
     """All packages: what hosts go between first, and not more rows than a reader can look through."""
-    sets, free = facts.sets, _MAX_ROWS
-    known = {*sets.ours, *sets.previous, *sets.vendor}
+    free = _MAX_ROWS
+    rebuilt = ", rebuilt here from the vendor's source" if history.rebuilt(facts) else ""
+    known = {*facts.sets.ours, *facts.sets.previous, *facts.sets.vendor}
     others = [rpm for rpm in facts.packages if rpm not in known]
     for title, rpms in (
-        ("Our release", sets.ours),
-        ("Our release before", sets.previous),
-        ("The vendor's packages", sets.vendor),
+        ("Our release", facts.sets.ours),
+        ("Our release before", facts.sets.previous),
+        (f"The vendor's packages{rebuilt}", facts.sets.vendor),
         ("Others", others) if known else ("All packages", others),
     ):
         shown = sorted(rpms, key=lambda rpm: (rpm.arch == "src", rpm.name, rpm.href))[:free]

@@ -18,12 +18,13 @@ import pytest
 
 from pipeline.attestation import patchmails, sbom, statement
 from pipeline.frontpage import contents, feed, history, page, series
-from pipeline.hostkit import repofile
+from pipeline.hostkit import repofile, sets
 from pipeline.mirrors import layout, repodata
 from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.facts import Channel, RepositoryFacts, facts_of
 from pipeline.model import Evr, LogEntry, PublishedRpm
-from pipeline.settings import MirrorSettings, read_settings
+from pipeline.proof.trial import for_hosts
+from pipeline.settings import MirrorSettings, SigningSettings, read_settings
 
 ROOT_DIR = Path(__file__).parents[2]
 PATCHES = [path.read_bytes() for path in sorted((ROOT_DIR / "patches" / "vdsm").glob("*.patch"))]
@@ -184,6 +185,41 @@ class TestPage:
         assert "-s rollback -- --target el6 --mirror local --to 299" in words
         assert len(feedparser.parse(feed.make(facts)).entries) == 50
 
+    def test_a_rollback_is_suggested_to_what_the_last_change_came_upon(self, make, snapshot_dir: Path) -> None:
+        log = [entry(1, releases=(("vdsm", "1-903"),)), entry(2), entry(3, releases=(("vdsm", "1-905"),)),
+               entry(4, action="rollback", detail="to 2", releases=())]  # fmt: skip
+        words = Tags(page.make(make(release(), log), snapshot_dir)).words
+        assert "To let vdsm 1-903 stand again" in words
+        assert "--to 1\n" in words
+        assert "rolled back to 2 (vdsm 1-904)" in words
+        assert ".venv/bin/nox -s snapshots -- --target el6 --mirror local\n" in words
+
+    def test_hosts_that_are_newer_get_the_command_of_the_kit(self, make, snapshot_dir: Path) -> None:
+        facts = make([*release(), package(release="0.el6")])
+        words = Tags(page.make(facts, snapshot_dir)).words
+        for rpms in (facts.sets.ours, facts.sets.vendor):
+            assert sets.downgrade(for_hosts(rpms)).command in words
+
+    def test_a_stand_in_and_a_key_for_trying_are_warned_of(self, make, snapshot_dir: Path) -> None:
+        facts = make(release(), url="https://mirror.example.org")
+        signing = SigningSettings(key_file="/keys/key.asc")
+        settings = facts.channel.settings.model_copy(update={"signing": signing})
+        fit = replace(facts, channel=replace(facts.channel, settings=settings))
+        assert "is what hosts get here" in Tags(page.make(fit, snapshot_dir)).words
+        words = Tags(page.make(facts, snapshot_dir)).words
+        assert "is what stands here" in words and "signed with a key for trying" in words
+        stand_in = replace(fit, channel=replace(fit.channel, target_name="el6-bullseye"))
+        assert "CentOS 6 hosts refuse them" in Tags(page.make(stand_in, snapshot_dir)).words
+
+    def test_who_built_the_vendor_s_is_told(self, make, snapshot_dir: Path) -> None:
+        detail = "the vendor's: built from vdsm-4.16.30-0.el6.src.rpm (sha256 00) by this pipeline"
+        facts = make([*release(), package(release="0.el6")], [entry(6, detail=detail), entry()])
+        assert (
+            "The vendor's packages, rebuilt here from the vendor's source" in Tags(page.make(facts, snapshot_dir)).words
+        )
+        fetched = replace(facts, log=(entry(6, detail="the vendor's: from the repository X"), entry()))
+        assert "rebuilt" not in Tags(page.make(fetched, snapshot_dir)).words
+
     def test_a_place_without_a_name_is_not_told(self, make, snapshot_dir: Path) -> None:
         facts = make(release(), [entry(6), entry()])
         settings = facts.channel.settings.model_copy(update={"mirror_override": "me@host:/secret"})
@@ -243,6 +279,12 @@ class TestFeed:
         ElementTree.fromstring(made)
         (only,) = feedparser.parse(made).entries
         assert "\\x1b[31m" in only.title
+
+    def test_the_commit_of_a_rollback_is_that_of_what_stands_again(self, make) -> None:
+        log = [entry(5, commit="aaa"), entry(6, commit="bbb"),
+               entry(7, action="rollback", detail="to 5", releases=(), commit="ccc")]  # fmt: skip
+        newest = feedparser.parse(feed.make(make(release(), log))).entries[0]
+        assert "Made from commit aaa." in newest.summary + newest.content[0].value
 
     def test_what_others_published_alone_is_no_news(self, make) -> None:
         read = feedparser.parse(feed.make(make(release(), [entry(action="adopt")])))
