@@ -46,7 +46,7 @@ class Channel:
         if not self.urls and self.base_url:
             told.append(
                 f"{self.base_url} is a folder of the machine that published it. For hosts an address belongs there:"
-                " the mirror's `url` in pipeline.toml, or -e baseurl= for the playbook."
+                " the mirror's url in pipeline.toml, or -e baseurl= for the playbook."
             )
         return tuple(each for each in told if each)
 
