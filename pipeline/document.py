@@ -7,15 +7,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.files import write_whole
+from pipeline.files import read_regular, write_whole
 from pipeline.model import Changes, JobOutcome, Rpm, StageOutcome, UnitOutcome, UnitReport
 from pipeline.run import TargetOutcome
 from pipeline.settings import Settings
+
+_ARTIFACTS = "artifacts.json"
+_LARGEST_BYTES = 100_000_000
 
 
 def run_document(outcomes: Sequence[TargetOutcome], settings: Settings) -> dict[str, Any]:
@@ -85,24 +89,36 @@ def error_document(error: PipelineError) -> dict[str, Any]:
 
 
 def write_results(outcomes: Sequence[TargetOutcome], settings: Settings) -> None:
-    """Write `result.json` for each job, and bring `out/artifacts.json` up to date with what was built."""
-    built = [job for outcome in outcomes for job in outcome.jobs if job.build]
-    if built:
-        path = settings.out_path / "artifacts.json"
-        own = tuple(f"{job.job.target}/{job.job.package}/" for job in built)
-        others = [row for row in _read_rows(path) if not str(row.get("path", "")).startswith(own)]
-        _write(path, [*others, *(artifact for job in built for artifact in artifacts(job))])
-    for outcome in outcomes:
-        for job in outcome.jobs:
-            path = settings.out_path / job.job.target / job.job.package / "result.json"
-            error = error_document(outcome.error) if outcome.error else None
-            _write(path, {**job_document(job), "artifacts": artifacts(job), "error": error})
+    """Write all files of results. Raises: OSError."""
+    for _, write in results(outcomes, settings):
+        write()
+
+
+def results(outcomes: Sequence[TargetOutcome], settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Files of results by their names in the out directory, each with the work that writes it.
+
+    They are a `result.json` for each job, and `artifacts.json`, brought up to date with what was built.
+    """
+    jobs = [(job, outcome.error) for outcome in outcomes for job in outcome.jobs]
+    if any(job.build for job, _ in jobs):
+        yield _ARTIFACTS, partial(_write_artifacts, [job for job, _ in jobs if job.build], settings.out_path)
+    for job, error in jobs:
+        name = f"{job.job.target}/{job.job.package}/result.json"
+        told = error_document(error) if error else None
+        content = {**job_document(job), "artifacts": artifacts(job), "error": told}
+        yield name, partial(_write, settings.out_path / name, content)
+
+
+def _write_artifacts(built: Sequence[JobOutcome], out_path: Path) -> None:
+    own = tuple(f"{job.job.target}/{job.job.package}/" for job in built)
+    others = [row for row in _read_rows(out_path / _ARTIFACTS) if not str(row.get("path", "")).startswith(own)]
+    _write(out_path / _ARTIFACTS, [*others, *(artifact for job in built for artifact in artifacts(job))])
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        rows = json.loads(read_regular(path, _LARGEST_BYTES))
+    except (OSError, ValueError, RecursionError):
         return []
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -59,8 +60,27 @@ def _walk(top_dir: Path) -> Iterator[os.DirEntry[str]]:
                 yield from _walk(Path(entry.path))
 
 
+def read_regular(path: Path, largest_bytes: int) -> bytes:
+    """The content of a file. Raises: OSError; ValueError for what is larger, or no regular file: a pipe never ends."""
+    # Opened so, a pipe without a writer does not wait for one.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("not a regular file")
+        if status.st_size > largest_bytes:
+            raise ValueError(f"larger than {largest_bytes:,} bytes")
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(descriptor)
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name, then give it its own: readers see the old or the new."""
+    """Write a file under a temporary name, then give it its own: readers see the old or the new.
+
+    Raises: OSError, which names the file by its own name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8", errors="surrogateescape") if isinstance(content, str) else content
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -69,9 +89,10 @@ def write_whole(path: Path, content: str | bytes) -> None:
             stream.write(data)
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
         Path(name).unlink(missing_ok=True)
-        raise
 
 
 def copy_whole(source: Path, path: Path) -> None:

@@ -69,6 +69,7 @@ def plan(**flags: Any) -> None:
 def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict[str, Any]) -> int:
     """Run or plan up to a stage; the exit code."""
     from datetime import datetime, timezone
+    from functools import partial
 
     from pipeline import document, lock, stepsummary, summary
     from pipeline.errors import LockedError
@@ -97,9 +98,9 @@ def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict
         summary.tell_start(jobs, last_stage, settings, progress)
         try:
             outcomes = run.perform(jobs, keep_going=flags["keep_going"])
-            document.write_results(outcomes, settings)
             page_path = conclusion.conclude(_told(run, started), outcomes, settings, progress)
-            stepsummary.write(outcomes, settings, progress, reproduce=_command_for)
+            page_of_step = partial(stepsummary.write, outcomes, settings, progress, reproduce=_command_for)
+            conclusion.attempt("no summary of this run", page_of_step, progress)
         finally:
             empty_scratch(settings.out_path)
     summary.tell_end(outcomes, progress, reproduce=_command_for)

@@ -37,6 +37,7 @@ def report(**flags: Any) -> None:
 
         written = page.write(settings.out_path)
         conclusion.warn(written, progress)
+        progress.heading(f"{written.verdict.sign} {written.verdict.words}")
         progress.heading(f"report: {written.path}")
         print_json(told.document(written), flags)
         return 0

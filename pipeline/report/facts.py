@@ -12,7 +12,7 @@ from textwrap import dedent
 from urllib.parse import quote
 
 from pipeline.report import timing, verdict
-from pipeline.report.history import Artifact, Details, Failure, FindingRow, History, JobRow, PatchRow, Published
+from pipeline.report.records import Artifact, Details, Failure, FindingRow, History, JobRow, PatchRow, Published
 from pipeline.report.timing import Bar
 from pipeline.report.verdict import Verdict
 

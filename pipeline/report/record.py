@@ -41,8 +41,7 @@ def write(told: Told, outcomes: Sequence[TargetOutcome], settings: Settings) -> 
     """Leave the run's file, and remove those that are too many. The caller holds the lock of the out directory."""
     path = settings.out_path / history.FOLDER / f"{told.attempt}.json"
     files.write_whole(path, json.dumps(document(told, outcomes, settings), indent=1) + "\n")
-    for old in history.paths(settings.out_path)[: -history.KEPT]:
-        old.unlink(missing_ok=True)
+    history.prune(settings.out_path, path)
     return path
 
 
@@ -171,7 +170,7 @@ def _failure(told: Told, job: Job, package: str, row: StageOutcome, out_path: Pa
 def _last_lines(log_path: Path) -> list[str]:
     """The end of a log, kept since logs may be cleaned away; nothing where it cannot be read."""
     try:
-        return [_cut(line, _LONGEST_LINE) for line in progress.tail(log_path)]
+        return [_cut(line, _LONGEST_LINE) for line in progress.tail(log_path)] if log_path.is_file() else []
     except OSError:
         return []
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pipeline.report.history import History, JobRow
+from pipeline.report.records import History, JobRow
 
 _LAST = 10
 # What the ledger says of all stages of a first run says nothing of any of them.
@@ -60,6 +60,8 @@ def times(job: JobRow, stage: str, before: Sequence[History]) -> list[float]:
 
 def seconds(count: float) -> str:
     """A time for people."""
+    # The clock may have been set back meanwhile.
+    count = max(count, 0.0)
     if count >= 60:
         return f"{int(count) // 60} min {int(count) % 60} s"
     return f"{count:.0f} s" if count >= 10 else f"{count:.1f} s" if count >= 0.1 else "< 0.1 s"
@@ -82,4 +84,4 @@ def _usual(found: Sequence[float]) -> str:
 
 
 def _percent(part: float, whole: float) -> float:
-    return round(100 * part / whole, 1)
+    return round(100 * max(part, 0.0) / whole, 1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.report.history import Details, Failure, History, JobRow
+from pipeline.report.records import Details, Failure, History, JobRow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +47,7 @@ def _done(run: History, jobs: list[tuple[JobRow, Details]]) -> str:
         if job.target in published:
             told.append(f"{what} published" if published[job.target] else f"nothing changed: {what} stands")
         elif all(row.result == "cached" for row in job.stages):
-            told.append(f"nothing changed: {run.last_stage} of {_job_name(run, job)} holds")
+            told.append(f"nothing changed: `{run.last_stage}` of {_job_name(run, job)} holds as it was")
         else:
             told.append(f"{run.last_stage} of {_job_name(run, job)} done")
     return _listed(told)

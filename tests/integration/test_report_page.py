@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +124,37 @@ def test_neither_a_cut_history_nor_a_page_that_cannot_be_written_changes_how_a_r
     (released.out / "index.html").mkdir()
     result = released.run("release")
     assert (result.code, result.document["status"]) == (0, "ok")
-    assert "warning: no report of this run: IsADirectoryError" in result.stderr
+    assert f"warning: no report of this run: {released.out}/index.html is a directory" in result.stderr
+    result = released.run("report")
+    assert (result.code, result.error_line) == (
+        2,
+        f"error: {released.out}/index.html is a directory, and the page has that name",
+    )
+    assert "free space" not in result.stderr
+
+
+@pytest.mark.parametrize("code", [0, 13])
+def test_what_cannot_be_left_behind_at_the_end_changes_nothing_of_how_the_run_ended(released: Checkout, code: int):
+    edited = "+        self._sawConnect = True\n" if code else "+        self._sawConnect = False  # as before\n"
+    released.edit(PATCH, "+        self._sawConnect = False\n", edited)
+    shutil.rmtree(released.out / "history")
+    (released.out / "history").touch()
+    names = ["artifacts.json", "demo/vdsm/result.json", "index.html", "summary.md"]
+    for name in names:
+        (released.out / name).unlink()
+        (released.out / name).mkdir()
+
+    result = released.run("release")
+
+    assert (result.code, result.document["status"]) == (code, "failed" if code else "ok"), result.stderr
+    if code:
+        assert result.error_line.startswith("error: demo: unit: ")
+        assert "reproduce: " in result.stderr
+    else:
+        assert result.document["mirror"]["changed"]
+        assert "warning: artifacts.json is not written: IsADirectoryError" in result.stderr
+    for words in ("demo/vdsm/result.json is not written", "no history of this run", "no report of this run"):
+        assert f"warning: {words}: " in result.stderr
 
 
 def test_without_history_report_names_the_mend_and_a_dry_run_leaves_none(checkout: Checkout, validator_of):

@@ -69,6 +69,34 @@ def test_a_write_that_is_interrupted_leaves_the_old_file_and_nothing_else(tmp_pa
     assert names(tmp_path) == ["a"]
 
 
+def test_a_write_that_fails_names_the_file_and_not_the_temporary_one(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        files.write_whole(tmp_path / "a", "new")
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "a"), None)
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_only_regular_files_are_read(tmp_path, kind):
+    path = tmp_path / "a"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="not a regular file"):
+        files.read_regular(path, 10)
+
+
+def test_no_file_is_read_that_is_larger_than_it_may_be(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 11)
+    assert files.read_regular(tmp_path / "a", 11) == b"x" * 11
+    with pytest.raises(ValueError, match="larger than 10 bytes"):
+        files.read_regular(tmp_path / "a", 10)
+
+
 def test_a_write_on_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a"
     path.write_text("old")

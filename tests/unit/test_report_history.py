@@ -180,6 +180,32 @@ def test_the_newest_two_hundred_stay_and_nobody_else_s_file_goes(write, settings
     assert foreign.read_text() == "mine"
 
 
+def test_a_run_s_own_file_is_never_pruned_and_runs_of_the_future_go_first(write, settings, monkeypatch):
+    monkeypatch.setattr(history, "KEPT", 3)
+    future = [24 * 365 * 100 + number for number in range(4)]
+    for number in future:
+        write(number=number)
+    own = write(number=0)
+    assert own.is_file()
+    assert len(history.paths(settings.out_path)) == 3
+    assert history.read_all(settings.out_path).runs[0].attempt == own.stem
+    write(number=1)
+    last = write(number=future[0])
+    assert [path.stem for path in history.paths(settings.out_path)] == [
+        last.stem,
+        own.stem,
+        runs.told(1).attempt,
+    ]
+
+
+def test_what_is_no_file_is_not_removed(write, settings, monkeypatch):
+    monkeypatch.setattr(history, "KEPT", 2)
+    (settings.out_path / "history" / "20200101T000000Z-1.json").mkdir(parents=True)
+    for number in range(4):
+        write(number=number)
+    assert [path.name[:4] for path in history.paths(settings.out_path)] == ["2020", "2025", "2025"]
+
+
 def test_runs_come_newest_first_by_when_they_ended(write, settings):
     for number in (2, 0, 1):
         write(number=number)

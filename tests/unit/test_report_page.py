@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from pipeline.errors import BuildError, UsageError
 from pipeline.report import conclusion, facts, history, page, record, timing
@@ -102,7 +106,7 @@ def shown(settings, ran):
             (replace(runs.published(runs.good_job("image cached", "patch cached")), publication=None),),
             "patch",
             "cached",
-            "Nothing changed: patch of demo holds",
+            "Nothing changed: `patch` of demo holds as it was",
         ),
     ],
 )  # fmt: skip
@@ -264,7 +268,7 @@ def test_without_any_history_there_is_one_error_that_names_the_mend(settings, wr
         page.write(settings.out_path)
     assert ".venv/bin/nox -s release" in caught.value.hint
     write_spoilt()
-    with pytest.raises(UsageError, match=r"^there is no history of a run that can be read \(2026"):
+    with pytest.raises(UsageError, match=r"^there is no history of a run that can be read \(2025"):
         page.write(settings.out_path)
 
 
@@ -288,8 +292,152 @@ def test_what_cannot_be_read_is_told_in_the_page_and_by_a_warning(shown, setting
 def test_a_page_that_cannot_be_written_is_a_warning_and_no_more(settings, progress, told):
     (settings.out_path / "index.html").mkdir(parents=True)
     assert conclusion.conclude(runs.told(), (runs.published(runs.good_job()),), settings, progress) is None
-    assert told.getvalue().startswith("warning: no report of this run: IsADirectoryError: ")
+    where = settings.out_path / "index.html"
+    assert told.getvalue().startswith(f"warning: no report of this run: {where} is a directory")
+    assert "; move it away or remove it" in told.getvalue()
     assert len(history.paths(settings.out_path)) == 1
+
+
+@pytest.fixture
+def spoil(settings):
+    """Write the file of a run that failed, with another value at one place; its name."""
+
+    def spoil(value, *places, number=1):
+        path = record.write(runs.told(number), (runs.failed(ERROR),), settings)
+        document = json.loads(path.read_text())
+        part = document
+        for place in places[:-1]:
+            part = part[place]
+        part[places[-1]] = value
+        path.write_text(json.dumps(document))
+        return path.name
+
+    return spoil
+
+
+FIRST_STAGE = ("run", "jobs", 0, "stages", 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "places"),
+    [
+        (float("inf"), (*FIRST_STAGE, "seconds")),
+        (float("nan"), (*FIRST_STAGE, "seconds")),
+        (-1, (*FIRST_STAGE, "seconds")),
+        ("2025-11-21T03:00:00", ("finished",)),
+        ("0001-01-01T00:00:00+14:00", ("finished",)),
+        ("9999-12-31T23:59:59-14:00", ("started",)),
+        (["w"] * 10_000, ("words",)),
+        ("\ud800", ("failures", 0, "message")),
+        (10**4000, ("run", "error", "exit_code")),
+    ],
+)
+def test_a_bad_value_in_one_file_is_told_and_the_page_comes(settings, spoil, value, places):
+    record.write(runs.told(0), (runs.published(runs.good_job()),), settings)
+    name = spoil(value, *places)
+    written = page.write(settings.out_path)
+    assert (written.runs, written.verdict.words) == (1, "Release 905 of demo published")
+    assert [each.partition(":")[0] for each in written.unreadable] == [name]
+
+
+@pytest.mark.parametrize("log", ["x" * 5_000, "a/" * 5_000, "a\0b"])
+def test_a_log_of_a_name_that_no_file_can_have_is_no_link(settings, spoil, log):
+    spoil(log, "failures", 0, "log")
+    spoil(log, *FIRST_STAGE, "log", number=2)
+    written = page.write(settings.out_path)
+    assert (written.runs, written.unreadable) == (2, ())
+    assert Seen(written.path.read_text()).links == []
+
+
+def test_a_run_of_which_no_page_can_be_made_is_left_out(settings, spoil, monkeypatch):
+    spoil("evil", "failures", 0, "message")
+    record.write(runs.told(0), (runs.published(runs.good_job()),), settings)
+    moment = facts.moment
+
+    def fail(when):
+        if when.hour == 4:
+            raise OverflowError("beyond all bounds")
+        return moment(when)
+
+    monkeypatch.setattr(facts, "moment", fail)
+    written = page.write(settings.out_path)
+    assert (written.runs, written.unreadable) == (1, (f"{runs.told(1).attempt}.json: beyond all bounds",))
+
+
+_RUN = runs.published(runs.good_job())
+_LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "x" * 5_000, "\ud800", "\0", 10**400, 1e308]),
+    st.lists(st.integers(), max_size=3),
+    st.just({}),
+)
+
+
+def _leaves(part, *path):
+    if isinstance(part, dict | list) and part:
+        for name, each in part.items() if isinstance(part, dict) else enumerate(part):
+            yield from _leaves(each, *path, name)
+    elif path:
+        yield path
+
+
+@hypothesis.given(data=st.data())
+@hypothesis.settings(
+    max_examples=60, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+def test_the_page_comes_whatever_a_history_file_says(settings, data):
+    record.write(runs.told(0), (_RUN,), settings)
+    path = record.write(runs.told(1), (_RUN, runs.failed(ERROR, target="el6", log="a.log")), settings)
+    document = json.loads(path.read_text())
+    for places in data.draw(st.lists(st.sampled_from(list(_leaves(document))), min_size=1, max_size=3)):
+        part = document
+        for place in places[:-1]:
+            part = part[place]
+        part[places[-1]] = data.draw(_LEAVES)
+    path.write_text(json.dumps(document))
+    spoilt = path.read_bytes()
+    (settings.out_path / "index.html").unlink(missing_ok=True)
+    written = page.write(settings.out_path)
+    assert written.runs + len(written.unreadable) == 2
+    assert (settings.out_path / "index.html").read_text()
+    assert path.read_bytes() == spoilt
+
+
+def test_pipes_and_folders_in_the_place_of_files_are_never_waited_for(settings):
+    record.write(runs.told(0), (_RUN,), settings)
+    os.mkfifo(settings.out_path / "history" / "20251122T000000Z-1.json")
+    (settings.out_path / "history" / "20251123T000000Z-1.json").mkdir()
+    (settings.out_path / "compat").mkdir()
+    os.mkfifo(settings.out_path / "compat" / "vdsm.svg")
+    written = page.write(settings.out_path)
+    assert written.runs == 1
+    assert sorted(written.unreadable) == [
+        "20251122T000000Z-1.json: not a regular file",
+        "20251123T000000Z-1.json: not a regular file",
+    ]
+
+
+def test_times_that_run_backwards_are_none(ran, settings):
+    told = runs.told(0)
+    record.write(replace(told, finished=told.started - timedelta(days=1)), (_RUN,), settings)
+    assert facts.page(history.read_all(settings.out_path).runs, lambda path: True).took == "< 0.1 s"
+    assert timing.seconds(-5.0) == "< 0.1 s"
+
+
+def test_the_run_that_was_just_made_is_the_page_s_whatever_the_clock_said_before(settings, progress):
+    for number in range(3):
+        future = runs.told(24 * 365 * 100 + number)
+        record.write(future, (_RUN,), settings)
+    # And its own clock was set back while it ran.
+    own = runs.told(24 * 365 * 90)
+    own = replace(own, finished=runs.told(0).finished)
+    path = conclusion.conclude(own, (runs.failed(ERROR),), settings, progress)
+    assert "Failed at stage build of demo" in Seen(path.read_text()).text.partition("Last runs")[0]
+    assert page.write(settings.out_path).verdict.words == "Failed at stage build of demo"
 
 
 def test_the_page_is_made_again_only_where_there_is_one(settings, progress):
