@@ -6,6 +6,7 @@ Screenshots are left in `tests/.screenshots/` for people to look at.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ from markupsafe import escape
 from playwright.sync_api import Browser
 
 from pipeline.errors import BuildError
-from pipeline.report import page, record
+from pipeline.report import conclusion, page, record
 from pipeline.settings import read_settings
 from tests import runs
 from tests.browser import SCHEMES, SCREENSHOTS_DIR, WIDTHS, look, top_of
@@ -58,6 +59,7 @@ def test_the_page_of_a_release_is_good_at_every_width_and_made_again_without_a_s
     result = released.run("report")
 
     assert result.code == 0, result.stderr
+    assert "✓ Release 904 of demo published" in result.stderr.splitlines()
     validator_of("report").validate(result.document)
     assert result.document == {"page": str(path), "runs": 1, "unreadable": [], "error": None}
     assert path.read_text(encoding="utf-8") == before
@@ -155,6 +157,23 @@ def test_what_cannot_be_left_behind_at_the_end_changes_nothing_of_how_the_run_en
         assert "warning: artifacts.json is not written: IsADirectoryError" in result.stderr
     for words in ("demo/vdsm/result.json is not written", "no history of this run", "no report of this run"):
         assert f"warning: {words}: " in result.stderr
+
+
+def test_on_a_full_disk_each_part_of_what_is_left_behind_is_a_warning(small_disk: Path, progress, told):
+    settings = read_settings(Path(__file__).parents[2], out=str(small_disk), environ={})
+    with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(b"x" * 4096)
+    outcomes = (runs.published(runs.good_job()),)
+    assert conclusion.conclude(runs.told(), outcomes, settings, progress) is None
+    warnings = [line for line in told.getvalue().splitlines() if line.startswith("warning: ")]
+    assert [line.partition(": ")[2].partition(":")[0] for line in warnings] == [
+        "artifacts.json is not written",
+        "demo/vdsm/result.json is not written",
+        "no history of this run",
+        "no report of this run",
+    ]
+    assert [path.name for path in small_disk.rglob("*") if path.is_file()] == ["filler"]
 
 
 def test_without_history_report_names_the_mend_and_a_dry_run_leaves_none(checkout: Checkout, validator_of):
