@@ -6,18 +6,20 @@ from __future__ import annotations
 import sys
 import traceback
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.frame import exit_with, main, print_json, session_line, with_flags
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from pipeline.errors import PipelineError
     from pipeline.model import Job
     from pipeline.progress import Progress
     from pipeline.report.record import Told
-    from pipeline.run import Run
+    from pipeline.run import Run, TargetOutcome
     from pipeline.settings import Settings
 
 # The mirror of what is checked only, in the out directory: nothing is ever published there. No target has such a name.
@@ -68,13 +70,8 @@ def plan(**flags: Any) -> None:
 
 def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict[str, Any]) -> int:
     """Run or plan up to a stage; the exit code."""
-    from datetime import datetime, timezone
-    from functools import partial
-
-    from pipeline import document, lock, stepsummary, summary
-    from pipeline.errors import LockedError
-    from pipeline.report import conclusion
-    from pipeline.run import Run, empty_scratch, new_attempt
+    from pipeline import document, summary
+    from pipeline.run import Run, new_attempt
     from pipeline.settings import choose_jobs
 
     jobs = choose_jobs(settings, flags["targets"], flags["packages"])
@@ -88,21 +85,9 @@ def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict
         print_json(document.plan_document(planned), flags)
         return 0
     if refusal:
-        stepsummary.write_refused(refusal, settings, progress)
-        with suppress(LockedError, OSError), lock.held(settings.out_path, progress, wait=False):
-            run.refuse(jobs, refusal)  # while another run is at work, its results are shown
+        _leave_refused(run, jobs, refusal)
         raise refusal
-    with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
-        empty_scratch(settings.out_path)
-        started = datetime.now(timezone.utc)
-        summary.tell_start(jobs, last_stage, settings, progress)
-        try:
-            outcomes = run.perform(jobs, keep_going=flags["keep_going"])
-            page_path = conclusion.conclude(_told(run, started), outcomes, settings, progress)
-            page_of_step = partial(stepsummary.write, outcomes, settings, progress, reproduce=_command_for)
-            conclusion.attempt("no summary of this run", page_of_step, progress)
-        finally:
-            empty_scratch(settings.out_path)
+    outcomes, page_path = _perform(run, jobs, flags)
     summary.tell_end(outcomes, progress, reproduce=_command_for)
     if page_path:
         progress.heading(f"report: {page_path}")
@@ -111,6 +96,40 @@ def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict
     if errors and flags["with_traceback"]:
         traceback.print_exception(errors[0])
     return errors[0].exit_code if errors else 0
+
+
+def _perform(run: Run, jobs: tuple[Job, ...], flags: dict[str, Any]) -> tuple[tuple[TargetOutcome, ...], Path | None]:
+    """Do it as the only one in the out directory; the outcomes, and the page of them if it could be made."""
+    from datetime import datetime, timezone
+
+    from pipeline import lock, stepsummary, summary
+    from pipeline.report import conclusion
+    from pipeline.run import empty_scratch
+
+    settings, progress = run.settings, run.progress
+    with lock.held(settings.out_path, progress, wait=not flags["no_wait"]):
+        empty_scratch(settings.out_path)
+        started = datetime.now(timezone.utc)
+        summary.tell_start(jobs, run.last_stage, settings, progress)
+        try:
+            outcomes = run.perform(jobs, keep_going=flags["keep_going"])
+            page_path = conclusion.conclude(_told(run, started), outcomes, settings, progress)
+            page_of_step = partial(stepsummary.write, outcomes, settings, progress, reproduce=_command_for)
+            conclusion.attempt("no summary of this run", page_of_step, progress)
+        finally:
+            empty_scratch(settings.out_path)
+    return outcomes, page_path
+
+
+def _leave_refused(run: Run, jobs: tuple[Job, ...], refusal: PipelineError) -> None:
+    """What a CI picks up tells of the refusal, not of an earlier run; while another is at work, its results stay."""
+    from pipeline import lock, stepsummary
+    from pipeline.errors import LockedError
+
+    stepsummary.write_refused(refusal, run.settings, run.progress)
+    if run.settings.out_path.is_dir():
+        with suppress(LockedError, OSError), lock.held(run.settings.out_path, run.progress, wait=False):
+            run.refuse(jobs, refusal)
 
 
 def _proposed(settings: Settings) -> Settings:
