@@ -336,6 +336,7 @@ def read_settings(
     path = root_dir / "pipeline.toml"
     document = _load(path)
     given_out = out or (os.environ if environ is None else environ).get("PIPELINE_OUT", "")
+    _refuse_odd_out(given_out)
     overrides = {
         "root_dir": root_dir,
         "out_path": (Path.cwd() / given_out) if given_out else root_dir / str(document.get("out_dir", "out")),
@@ -358,6 +359,17 @@ def read_settings(
     if mirror:
         refuse_unknown_mirror(mirror, settings.mirrors)
     return settings
+
+
+def _refuse_odd_out(text: str) -> None:
+    """Raises: UsageError for a folder whose name createrepo_c or dnf does not take as it is."""
+    if text.isprintable() and not set(text) & set("\\#?"):
+        return
+    raise UsageError(
+        "out-unusable",
+        f"the out directory {text!r} has a character that createrepo_c or dnf does not take in a path",
+        hint="give --out (or PIPELINE_OUT) a folder without \\, #, ?, line ends and bytes that are no UTF-8",
+    )
 
 
 def read_ci(environ: Mapping[str, str] | None = None) -> CiSettings:

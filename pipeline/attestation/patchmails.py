@@ -48,7 +48,7 @@ def joined(patches: Iterable[bytes]) -> bytes:
 
 
 def read(mailbox: bytes) -> tuple[Mail, ...]:
-    """The mails in it, in order; none for what is no mailbox."""
+    """The mails in it, in order; none for what is no mailbox. What is no mail tells nothing but its digests."""
     starts = [found.start() for found in _FIRST_LINE.finditer(mailbox)]
     return tuple(_read(mailbox[start:end]) for start, end in pairwise([*starts, len(mailbox)]))
 
@@ -59,8 +59,12 @@ def _mail(patch: bytes) -> bytes:
 
 
 def _read(mail: bytes) -> Mail:
-    message = message_from_bytes(mail)
-    words = _WORDS_END.split(_text(message).replace("\r\n", "\n"), maxsplit=1)[0]
+    try:
+        message = message_from_bytes(mail)
+        text = _text(message)
+    except (ValueError, LookupError, RecursionError):  # mails within mails, two thousand deep
+        message, text = Message(), ""
+    words = _WORDS_END.split(text.replace("\r\n", "\n"), maxsplit=1)[0]
     name, address = parseaddr(_header(message, "From"))
     return Mail(
         subject=_TAG.sub("", _header(message, "Subject")) or "(no subject)",
@@ -93,7 +97,7 @@ def _text(message: Message) -> str:
         return ""
     try:
         return body.decode(part.get_content_charset("utf-8"), errors="replace")
-    except LookupError:
+    except (ValueError, LookupError):  # some know no errors="replace"
         return body.decode(errors="replace")
 
 

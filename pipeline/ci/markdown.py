@@ -19,13 +19,16 @@ _HARMLESS = re.compile(
     r"|@(?![A-Za-z0-9_-])|(?<=[A-Za-z0-9])@(?=[A-Za-z0-9_-]+(?![A-Za-z0-9._-]))",
     re.IGNORECASE,
 )
+# What GitHub and GitLab make a link or a mention of, whatever stands for its characters: a space of no width breaks it.
+_LINKING = re.compile(r"www(?=\\?\.)|&#58;(?=/)|&#64;(?=\w)", re.IGNORECASE)
 
 
 def escaped(text: str) -> str:
     """One line of Markdown that shows the text: no emphasis, link, HTML, cell or mention comes of it."""
     shown = printable(text.replace("\n", " "), keep="")
     harmless = {found.start() for found in _HARMLESS.finditer(shown)}
-    return "".join(char if place in harmless else _WORDS.get(char, char) for place, char in enumerate(shown))
+    marked = "".join(char if place in harmless else _WORDS.get(char, char) for place, char in enumerate(shown))
+    return _LINKING.sub("\\g<0>\u200b", marked)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -52,7 +52,12 @@ def _text(head: str, text: str, indent: str) -> list[str]:
     words = text.split(" ")
     if len(text) > _WIDTH and all(map(_WORD.fullmatch, words)):
         return [f"{head}{tag} >-", *(f"{indent}  {line}" for line in _filled(words))]
-    return [f"{head}{tag} {json.dumps(text)}"]
+    return [f"{head}{tag} {_quoted(text)}"]
+
+
+def _quoted(text: str) -> str:
+    """As JSON, but for characters above U+FFFF: JSON has two halves for these, which are no characters in YAML."""
+    return "".join(json.dumps(char)[1:-1] if ord(char) <= 0xFFFF else f"\\U{ord(char):08X}" for char in text).join('""')
 
 
 def _filled(words: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from pipeline.mirrors.places.local import Directory
 from pipeline.mirrors.places.remote import Remote, WriteOnly
 from pipeline.mirrors.rsync import DAEMON, HOST
 from pipeline.settings import MirrorSettings, Settings
+from pipeline.sources.address import redacted
 
 _SSH = re.compile(rf"{HOST}:[^:\n][^\n]*")
 _OTHER = re.compile(r"[a-z+]+://|[^/\[]*::")
@@ -50,7 +51,7 @@ def _destination(settings: Settings, configured: MirrorSettings, text: str, url:
     elif settings.offline:
         raise PublishError(
             "mirror-offline",
-            f"the mirror {text} is not on this machine, and --offline was given",
+            f"the mirror {redacted(text)} is not on this machine, and --offline was given",
             hint="leave out --offline, or name a directory with --mirror",
         )
     return kind(
@@ -76,7 +77,7 @@ def _kind(text: str, configured: MirrorSettings) -> type[Directory] | type[Remot
 def _no_destination(text: str) -> SettingsError:
     return SettingsError(
         "mirror-destination",
-        f"'{text}' is no destination for a mirror",
+        f"'{redacted(text)}' is no destination for a mirror",
         hint=f"write {_FORMS}; a directory with a ':' in its name begins with ./ or /",
     )
 

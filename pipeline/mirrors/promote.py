@@ -21,7 +21,7 @@ from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.places.base import Destination
-from pipeline.mirrors.sets import sets_of
+from pipeline.mirrors.sets import left_out, sets_of
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, Publication, PublishedRpm
 from pipeline.progress import Progress
@@ -149,6 +149,8 @@ def _describe(
 ) -> None:
     """The metadata, and all that belongs to the snapshot; its keys are those that are configured."""
     everything = (*staging.before.state.packages, *new)
+    if told := left_out(everything):
+        context.progress.warning(told)
     with keyring.opened(context.settings, context.progress, target_name=context.target_name) as key:
         staging.describe([rpm.href for rpm in new], everything, key)
     staging.finish(

@@ -12,6 +12,7 @@ from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.places.base import Destination
+from pipeline.mirrors.sets import left_out
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, Publication
 from pipeline.progress import Progress
@@ -77,6 +78,8 @@ def _read(
 
 def _stage(staging: Staging, former: Metadata, chosen: LogEntry, channel: Channel, progress: Progress) -> None:
     """Fill the snapshot. Its keys are those that are configured; that of then is among them, or it was refused."""
+    if told := left_out(former.state.packages):
+        progress.warning(told)
     with keyring.opened(channel.settings, progress, target_name=channel.target_name) as key:
         staging.describe_again(former, key)
     keys = bundle.configured(channel.settings, channel.target_name)

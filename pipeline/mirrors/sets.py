@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline import release
 from pipeline.model import PublishedRpm
+
+# What stands in commands of hosts as it is. Others name their packages as they like: `--pipe=reboot`, or `*`.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
+_PART = re.compile(r"[A-Za-z0-9._+~^]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +29,9 @@ def sets_of(new: Iterable[PublishedRpm], everything: Iterable[PublishedRpm]) -> 
     release, the one before it, and the vendor's.
 
     `everything` is all that the repository has then. Without a release of ours among the new there is nothing to try.
+    What no command could name is in none of the sets.
     """
+    new, everything = filter(is_nameable, new), tuple(filter(is_nameable, everything))
     ours: list[PublishedRpm] = []
     vendor: list[PublishedRpm] = []
     previous: list[PublishedRpm] = []
@@ -35,6 +42,21 @@ def sets_of(new: Iterable[PublishedRpm], everything: Iterable[PublishedRpm]) -> 
         previous += [rpm for rpm in own if _number(rpm) in numbers[1:2]]
         vendor += [rpm for rpm in own if _number(rpm) is None]
     return Sets(ours=tuple(ours), vendor=tuple(vendor), previous=tuple(previous))
+
+
+def is_nameable(rpm: PublishedRpm) -> bool:
+    """Whether a command of a host means this package by its name and nothing else: no option, and no pattern."""
+    names, parts = (rpm.name, rpm.source), (rpm.evr.version, rpm.evr.release, rpm.arch)
+    return all(map(_NAME.fullmatch, names)) and all(map(_PART.fullmatch, parts))
+
+
+def left_out(everything: Iterable[PublishedRpm]) -> str:
+    """A sentence on the packages that belong in the sets and are kept out of them; empty where there are none."""
+    rpms = tuple(everything)
+    ours = {rpm.source for rpm in rpms if _number(rpm) is not None}
+    odd = [rpm for rpm in rpms if rpm.source in ours and not is_nameable(rpm)]
+    more = f" ({len(odd)} such packages)" if len(odd) > 1 else ""
+    return f"'{odd[0].nevra}' is no name for a command: hosts are not taken to it{more}" if odd else ""
 
 
 def _number(rpm: PublishedRpm) -> int | None:

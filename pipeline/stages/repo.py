@@ -20,6 +20,7 @@ from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.placement import Placed
 from pipeline.mirrors.places.base import Destination
+from pipeline.mirrors.sets import is_nameable, left_out
 from pipeline.mirrors.snapshot import Staging
 from pipeline.model import LogEntry, PublishedRpm, Repository, SignedSet
 from pipeline.signing import keyring
@@ -70,6 +71,9 @@ def _standing(places: Sequence[Destination], context: TargetContext) -> str:
             staged_path = repodata_dir / name
             if there[name] != (staged_path.read_bytes() if staged_path.is_file() else b""):
                 return f"{digest[:12]}, with another {name} on {place.address}"
+        revision = layout.revision_in(str(repodata_dir.readlink()))
+        if there and revision is not None and not standing.has_page(place, revision, context.log_path):
+            return f"{digest[:12]}, without its {layout.PAGE} on {place.address}"
     return _AS_STAGED
 
 
@@ -81,6 +85,8 @@ def run(sets: Sets, *, context: TargetContext) -> Repository:
     if metadata.is_ours and not _is_staged(metadata, context):
         trust.refuse_foreign(metadata, _keys(sets, context))
     content = _plan(sets, metadata, context)
+    if told := left_out(content.everything):
+        context.progress.warning(told)
     context.scratch_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="repo-") as scratch:
         if not content.new and standing.is_whole(metadata, _keys(sets, context), _channel(context), context.log_path):
@@ -196,7 +202,7 @@ def _record(
         package_count=len(content.everything),
         files=sent,
         ours=tuple(each.published for each in content.ours),
-        vendor=tuple(each.published for each in content.vendor),
+        vendor=tuple(each.published for each in content.vendor if is_nameable(each.published)),
         previous=_previous(content),
     )
 
@@ -209,7 +215,7 @@ def _previous(content: _Content) -> tuple[PublishedRpm, ...]:
         below = [
             rpm
             for rpm in guard.rivals(content.carried, source, but=own)
-            if release.number_in(rpm.evr.release) is not None and release.compare(rpm.evr, own) < 0
+            if is_nameable(rpm) and release.number_in(rpm.evr.release) is not None and release.compare(rpm.evr, own) < 0
         ]
         last = max(below, key=lambda rpm: release.number_in(rpm.evr.release) or 0, default=None)
         found.extend(rpm for rpm in below if last is not None and rpm.evr == last.evr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from pipeline.mirrors import handouts
 from pipeline.mirrors.facts import Channel, RepositoryFacts
 from pipeline.mirrors.places.local import Directory
 from pipeline.mirrors.places.remote import Remote
-from pipeline.mirrors.sets import sets_of
+from pipeline.mirrors.sets import Sets, left_out, sets_of
 from pipeline.model import Evr, PublishedRpm
 from pipeline.settings import SigningSettings, read_settings
 
@@ -65,7 +65,8 @@ def _state(source: str = "vdsm") -> tuple[PublishedRpm, ...]:
 
 def hostile_facts(kind: str = "local") -> RepositoryFacts:
     vendor = replace(_rpm(HOSTILE, "x"), evr=Evr(version=HOSTILE, release="0.el6"))
-    return _facts(_rpm(HOSTILE, "0.el6.label.905"), vendor, kind=kind)
+    ours = _rpm(HOSTILE, "0.el6.label.905")
+    return replace(_facts(ours, vendor, kind=kind), sets=Sets(ours=(ours,), vendor=(vendor,)))
 
 
 def _kit(facts: RepositoryFacts) -> Kit:
@@ -227,8 +228,35 @@ def test_names_that_would_do_something_do_nothing(tmp_path: Path) -> None:
     assert all(line[:1] == "#" for line in runbook.text(made).splitlines() if "====" in line)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        _rpm("--pipe=touch /tmp/x", "0.el6"),
+        _rpm("*", "0.el6"),
+        _rpm("vdsm-cli", "0.demo --nogpgcheck"),
+        _rpm("vdsm-cli", "9 --nogpgcheck.label.904"),
+        _rpm("vdsm-cli", "0.el6", arch="x86_64 --nogpgcheck"),
+        _rpm("vdsm-odd", "0.el6.label.905", source="--pipe=touch /tmp/x"),
+        _rpm("--pipe=touch /tmp/x", "0.el6.label.905", source="*"),
+    ],
+    ids=lambda rpm: rpm.nevra,
+)
+def test_what_no_command_could_name_is_left_out_and_told(odd: PublishedRpm) -> None:
+    facts = _facts(*_state(), odd)
+    assert odd in facts.packages
+    texts = handouts.host_kit(facts, ARMORED)
+    assert texts == handouts.host_kit(_facts(*_state()), ARMORED)
+    assert odd.nevra in left_out(facts.packages)
+    assert left_out(_state()) == ""
+
+
 def test_whatever_has_braces_is_no_template() -> None:
-    text = playbook.text(_kit(_facts(*(replace(rpm, name=f"{rpm.name}-{{{{ x }}}}") for rpm in _state()))))
+    facts = _facts(*_state())
+    braces = {
+        each.name: tuple(replace(rpm, name=f"{rpm.name}-{{{{ x }}}}") for rpm in getattr(facts.sets, each.name))
+        for each in fields(Sets)
+    }
+    text = playbook.text(_kit(replace(facts, sets=Sets(**braces))))
     data = text[text.index("    known_address:") : text.index("  tasks:")]
     loaded = yaml.compose(f"vars:\n{data}")
 
@@ -245,7 +273,8 @@ def test_whatever_has_braces_is_no_template() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", " a", "a ", "a\nb", "a\n\n  b\n# c", "a\n", "\na", "\x85", "é\nb", "- a", "yes", "{{ a }}", "a " * 90 + "a",
-     "a  " * 90 + "a", "\t", "a\n b\t", "'", '"', "\\", "a: b", "...", "---\n---", "\u2028", "a\r\nb"],
+     "a  " * 90 + "a", "\t", "a\n b\t", "'", '"', "\\", "a: b", "...", "---\n---", "\u2028", "a\r\nb",
+     "a\U0001f4e6", "{\U0010ffff\\U"],
 )  # fmt: skip
 def test_every_text_comes_back_from_yaml(text: str) -> None:
     lines = yamltext.lines({"a": text, "b": [text, {"c": text, "d": [text]}], "e": {"f": text}, "g": True, "h": []})

@@ -290,6 +290,14 @@ def test_the_out_flag_is_below_the_working_folder_and_wins_over_the_environment(
     assert read(out="flag", environ={"PIPELINE_OUT": "env"}).out_path == tmp_path / "flag"
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\\b", "a#b", "a?b", "a\udcff"])
+def test_an_out_directory_that_createrepo_c_or_dnf_would_not_take_is_refused(read, name):
+    for given in ({"out": name}, {"environ": {"PIPELINE_OUT": name}}):
+        with pytest.raises(UsageError, match="createrepo_c or dnf") as caught:
+            read(**given)
+        caught.value.message.encode()
+
+
 def test_the_environment_is_read_when_none_is_given(read, monkeypatch, tmp_path):
     monkeypatch.setenv("PIPELINE_OUT", str(tmp_path / "of the environment"))
     assert read(environ=None).out_path == tmp_path / "of the environment"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pipeline.errors import PublishError
 from pipeline.mirrors import layout, rsync
+from pipeline.sources.address import redacted
 
 # Is told the bytes that were sent so far.
 Watch = Callable[[int], None]
@@ -178,7 +179,7 @@ class Destination(ABC):
         return found.stdout if found else ""
 
     def _cannot(self, done: str) -> str:
-        return f"the mirror {self.address} cannot be {done}"
+        return f"the mirror {redacted(self.address)} cannot be {done}"
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
