@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from pipeline.audit import against, keys, packages, papers, sight, strays, structure
+from pipeline.audit import against, handed, keys, packages, papers, sight, strays, structure
 from pipeline.audit.findings import Finding, finding, with_commands, without_consequences
 from pipeline.audit.sight import Sight, Wish
 from pipeline.audit.site import Site, Web, open_site
 from pipeline.errors import PipelineError, PublishError
 from pipeline.mirrors import layout, web
 from pipeline.mirrors.destination import find_destinations
+from pipeline.mirrors.places.base import Destination
 from pipeline.settings import Settings
 
 Check = Callable[[Sight, Wish], Iterable[Finding]]
@@ -30,6 +31,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("packages of the demo", packages.demo),
     ("the statements of the log", papers.logged),
     ("the links", structure.links),
+    ("what hosts and people are given", handed.look),
     ("the mirrorlist", structure.mirrorlist),
     ("the publish log", structure.log),
     ("the snapshots", structure.snapshots),
@@ -72,12 +74,13 @@ def run(
     with tempfile.TemporaryDirectory(prefix="audit-") as name:
         for target_name, names in package_names.items():
             channel = _channel(settings, target_name)
-            openers, urls = _places(settings, target_name, channel, Path(name))
+            openers, own = _places(settings, target_name, channel, Path(name))
             wish = Wish(
                 settings=settings,
                 target_name=target_name,
                 package_names=names,
-                urls=urls,
+                urls=None if own is None else tuple(place.url for place in own if place.url),
+                places=own or (),
                 expected=keys.expected(settings),
                 scratch_dir=Path(name),
                 quick=quick,
@@ -192,8 +195,8 @@ def _web_url(settings: Settings, target_name: str, channel: str) -> str:
 
 def _places(
     settings: Settings, target_name: str, channel: str, scratch_dir: Path
-) -> tuple[list[tuple[str, Callable[[], Site]]], tuple[str, ...] | None]:
-    """How to open each place, and the urls that a mirrorlist should name where the configuration tells them."""
+) -> tuple[list[tuple[str, Callable[[], Site]]], tuple[Destination, ...] | None]:
+    """How to open each place, and all places of the channel where the configuration tells them."""
     given = settings.mirror_override
     is_configured = not given or given in settings.mirrors
     if not is_configured and given.startswith(_WEB):
@@ -204,7 +207,9 @@ def _places(
         own = find_destinations(own_settings, target_name) if channel else ()
         is_local = any(place.is_local and place.url == url for place in own)
         opener = partial(Web, url, settings.time_limits.publish, is_local=is_local)
-        return [(url, opener)], tuple(place.url for place in own if place.url) if own else None
+        return [(url, opener)], own or None
     places = find_destinations(settings, target_name)
-    urls = tuple(place.url for place in places if place.url) if is_configured else None
-    return [(place.address, partial(open_site, place, scratch_dir)) for place in places], urls
+    openers: list[tuple[str, Callable[[], Site]]] = [
+        (place.address, partial(open_site, place, scratch_dir)) for place in places
+    ]
+    return openers, places if is_configured else None

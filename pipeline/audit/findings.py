@@ -62,6 +62,8 @@ KINDS: Mapping[str, tuple[Severity, str]] = {
     "repodata-link": ("error", _ROLL_BACK),
     "link-wrong": ("error", "publish or roll back again: each makes the links anew; remove what lies in their place"),
     "page-missing": ("warning", _ONCE_MORE),
+    "page-changed": ("warning", f"see who changed it, remove it, then {_ONCE_MORE}"),
+    "kit-changed": ("error", f"find out who changed it, let nobody run it, then {_ONCE_MORE}"),
     "page-hidden": ("warning", "move it away and publish again, if people shall see ours"),
     "mirrorlist": ("error", _ONCE_MORE),
     "log-missing": ("error", _ROLL_BACK),

@@ -16,6 +16,7 @@ from pipeline.audit.reading import Reader, State
 from pipeline.audit.site import Site
 from pipeline.errors import PublishError
 from pipeline.mirrors import layout, publishlog
+from pipeline.mirrors.places.base import Destination
 from pipeline.model import LogEntry
 from pipeline.settings import Settings
 
@@ -25,17 +26,26 @@ _OURS = frozenset({layout.LOG, layout.CARRIED, layout.MIRRORLIST})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What the audit was asked: `urls` are the places that a mirrorlist should name, `None` where nobody knows them."""
+    """What the audit was asked: `urls` are the places that a mirrorlist should name, `None` where nobody knows them.
+
+    `places` are all of the channel, as its publisher has them; none where the configuration does not tell them.
+    """
 
     settings: Settings
     target_name: str
     package_names: tuple[str, ...]
     urls: tuple[str, ...] | None
+    places: tuple[Destination, ...]
     expected: Expected
     scratch_dir: Path
     quick: bool = False
     max_age_days: float = 0
     channel: str = ""
+
+    @property
+    def channel_settings(self) -> Settings:
+        """The settings as those who publish to the channel have them."""
+        return self.settings.model_copy(update={"mirror_override": self.channel or self.settings.mirror_override})
 
     @property
     def flags(self) -> str:

@@ -24,7 +24,12 @@ def make(facts: RepositoryFacts, snapshot_dir: Path) -> dict[str, bytes]:
 
 def small(facts: RepositoryFacts) -> dict[str, bytes]:
     """Those of them that tell whether all that stands was made as it would be today, and are soon read: `BOOKS`."""
-    return {layout.FEED: feed.make(facts), layout.HOSTS_REPO: repofile.text(facts).encode()}
+    return {layout.FEED: feed.make(facts), layout.HOSTS_REPO: hosts_repo(facts).encode()}
+
+
+def hosts_repo(facts: RepositoryFacts) -> str:
+    """The repository as hosts are told of it."""
+    return repofile.text(facts)
 
 
 def host_kit(facts: RepositoryFacts, armored: str) -> dict[str, str]:

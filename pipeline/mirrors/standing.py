@@ -16,8 +16,8 @@ from pipeline.signing import bundle
 from pipeline.signing import metadata as signature
 
 _SIGNATURE = "repomd.xml.asc"
-# Soon read; the page would be read from afar at each release.
-BESIDE = (_SIGNATURE, layout.KEYS, layout.MIRRORLIST, layout.FEED, layout.HOSTS_REPO)
+# Soon read; of the page, which may be long and far away, it is seen that it is there.
+BESIDE = (_SIGNATURE, layout.KEYS, layout.MIRRORLIST, layout.FEED, *layout.HOST_KIT)
 
 
 def beside(place: Destination, repomd_sha256: str, log_path: Path | None) -> dict[str, bytes]:
@@ -34,6 +34,14 @@ def beside(place: Destination, repomd_sha256: str, log_path: Path | None) -> dic
     return {name: books.get(name, b"") for name in BESIDE}
 
 
+def has_page(place: Destination, revision: int, log_path: Path | None) -> bool:
+    """Whether the page of a state is there; that a place does not answer is told when it is published to."""
+    try:
+        return not place.missing([f"{layout.link_to(revision)}/{layout.PAGE}"], log_path)
+    except PublishError:
+        return True
+
+
 def is_whole(metadata: Metadata, keys: Mapping[str, bytes], channel: Channel, log_path: Path | None) -> bool:
     """Whether what stands was published by us, signed, with the keys and for the urls that are in use, everywhere.
 
@@ -42,9 +50,12 @@ def is_whole(metadata: Metadata, keys: Mapping[str, bytes], channel: Channel, lo
     if not metadata.is_ours:
         return False
     state, signed = metadata.state, metadata.books.get(_SIGNATURE, b"")
+    facts, armored = facts_of(channel, state.revision, state.packages, keys, state.log), bundle.joined(keys)
+    kit = handouts.host_kit(facts, armored.decode("ascii"))
     wanted = {
-        **handouts.small(facts_of(channel, state.revision, state.packages, keys, state.log)),
-        layout.KEYS: bundle.joined(keys),
+        **handouts.small(facts),
+        **{name: text.encode() for name, text in kit.items()},
+        layout.KEYS: armored,
         layout.MIRRORLIST: layout.mirrorlist(channel.urls, state.revision),
         _SIGNATURE: signed,
     }
@@ -53,6 +64,7 @@ def is_whole(metadata: Metadata, keys: Mapping[str, bytes], channel: Channel, lo
         all(books.get(name, content) == content for books in others for name, content in wanted.items())
         and all(metadata.books.get(name) == content for name, content in wanted.items())
         and _is_signed(metadata.repomd, signed, keys)
+        and all(has_page(place, state.revision, log_path) for place in channel.places)
     )
 
 

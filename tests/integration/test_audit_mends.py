@@ -47,6 +47,13 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "repomd-unsigned": lambda folder: (folder / "repomd.xml.asc").unlink(),
     "repomd-signature": lambda folder: _flip(folder / "repomd.xml.asc"),
     "keys-missing": lambda folder: (folder / "keys.asc").unlink(),
+    "kit-changed": lambda folder: (folder / "hosts.yml").write_text("- hosts: all\n"),
+    "kit-changed hosts.txt": lambda folder: _flip(folder / "hosts.txt"),
+    "kit-changed hosts.repo": lambda folder: _flip(folder / "hosts.repo"),
+    "page-changed": lambda folder: _flip(folder / "feed.atom"),
+    "page-changed page": lambda folder: _flip(folder / "repository.html"),
+    "page-missing": lambda folder: (folder / "hosts.yml").unlink(),
+    "page-missing page": lambda folder: (folder / "repository.html").unlink(),
     "mirrorlist": lambda folder: (folder / "mirrorlist").write_text("http://example.org/\n"),
 }
 
@@ -59,7 +66,9 @@ def test_what_the_mend_says_mends_it(channel: Checkout, kind: str) -> None:
 
     DAMAGES[kind]((channel.out / "testing/demo/repodata").resolve())
     (wrong,) = audit(channel)
-    assert wrong["kind"] == kind
+    assert wrong["kind"] == kind.partition(" ")[0]
+    if "remove it" in wrong["mend"]:
+        (channel.out / "testing/demo" / wrong["subject"]).unlink()
     (command,) = re.findall(r"`\.venv/bin/nox -s ([^`]*)`", wrong["mend"])
     session, _, flags = command.partition(" -- ")
     assert (session, flags) == ("publish", "--target demo --mirror testing")

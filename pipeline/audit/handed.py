@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What people and hosts are handed out with a state, which no signature covers: is it what is made from the state.
+
+It is made again and held against what lies there; where that cannot be done, only its presence is seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pipeline.audit.findings import Finding, finding
+from pipeline.audit.sight import Sight, Wish
+from pipeline.frontpage import page
+from pipeline.mirrors import handouts, layout
+from pipeline.mirrors.facts import Channel, RepositoryFacts, facts_of
+
+_FORM = re.compile(rb'<generator version="([^"]*)"')
+
+
+def look(sight: Sight, wish: Wish) -> Iterator[Finding]:
+    """Root runs the playbook on every host, so a host kit that differs is an error; a page or a feed is a warning."""
+    facts = _facts(sight, wish)
+    if facts is None:
+        return
+    books = sight.standing.books
+    has_log = bool(sight.log) and sight.log[-1].repomd_sha256 == sight.standing.repomd_sha256
+    if has_log and layout.FEED in books:
+        small = handouts.small(facts)
+        if _form(books[layout.FEED]) != _form(small[layout.FEED]):
+            why = (
+                "another version of the pipeline made it, so neither it nor the host kit can be held against the state"
+            )
+            yield finding("page-changed", _home(layout.FEED), why)
+            return
+        if books[layout.FEED] != small[layout.FEED]:
+            yield finding("page-changed", _home(layout.FEED), _OTHER)
+    yield from _kit(sight, facts)
+    if has_log and not wish.quick:
+        yield from _page(sight, wish, facts)
+
+
+_OTHER = "it is not what is made from this state and these settings"
+
+
+def _home(name: str) -> str:
+    return f"{layout.REPODATA}/{name}"
+
+
+def _form(feed: bytes) -> bytes:
+    found = _FORM.search(feed)
+    return found[1] if found else b""
+
+
+def _facts(sight: Sight, wish: Wish) -> RepositoryFacts | None:
+    """The facts of what stands; `None` where the settings are not those of its publisher, or it cannot be read.
+
+    The keys are those that stand, which are held against the settings elsewhere.
+    """
+    standing, keys = sight.standing, sight.ring.keys
+    if not wish.places or not sight.is_ours or standing.index is None or standing.packages is None or not keys:
+        return None
+    if wish.expected.fingerprint and any(key.fingerprint not in wish.expected.trusted for key in keys):
+        return None
+    channel = Channel(settings=wish.channel_settings, target_name=wish.target_name, places=wish.places)
+    return facts_of(channel, sight.revision, standing.packages, [key.fingerprint for key in keys], sight.log)
+
+
+def _kit(sight: Sight, facts: RepositoryFacts) -> Iterator[Finding]:
+    books = sight.standing.books
+    armored = books[layout.KEYS].decode("ascii", errors="replace")
+    made = {layout.HOSTS_REPO: handouts.hosts_repo(facts), **handouts.host_kit(facts, armored)}
+    for name, text in made.items():
+        if name in books and books[name] != text.encode():
+            yield finding("kit-changed", _home(name), _OTHER)
+
+
+def _page(sight: Sight, wish: Wish, facts: RepositoryFacts) -> Iterator[Finding]:
+    """The page is made from all of the metadata, and from the patches beside source packages."""
+    read, _ = sight.site.read([_home(layout.PAGE)], wish.scratch_dir)
+    there, index = read.get(_home(layout.PAGE)), sight.standing.index
+    if there is None or index is None or sight.standing.found:
+        return
+    home = layout.snapshot(sight.revision)
+    with sight.site.at_hand([f"{home}/{file.href}" for file in index.files], wish.scratch_dir) as hand:
+        if there != page.make(facts, hand.dir / home):
+            yield finding("page-changed", _home(layout.PAGE), _OTHER)
