@@ -90,6 +90,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except OSError as error:
+        if error.errno is None:
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         Path(name).unlink(missing_ok=True)
