@@ -168,6 +168,8 @@ def _unseen(seen: Sight, wish: Wish) -> Iterator[str]:
         yield f"which keys should be there: {wish.expected.unknown}"
     if seen.standing.packages is None:
         yield "packages and extra files: what the metadata names cannot be read"
+    if handed.is_of_another_address(seen, wish):
+        yield "host kit, feed and page: they were made for another address of the repository than the settings have"
     if seen.is_ours and not wish.urls and not seen.standing.books.get(layout.MIRRORLIST):
         yield "the mirrorlist: no url is configured: hosts read by baseurl"
 

@@ -21,7 +21,7 @@ _FORM = re.compile(rb'<generator version="([^"]*)"')
 def look(sight: Sight, wish: Wish) -> Iterator[Finding]:
     """Root runs the playbook on every host, so a host kit that differs is an error; a page or a feed is a warning."""
     facts = _facts(sight, wish)
-    if facts is None:
+    if facts is None or _other_address(sight, facts):
         return
     books = sight.standing.books
     has_log = bool(sight.log) and sight.log[-1].repomd_sha256 == sight.standing.repomd_sha256
@@ -40,6 +40,25 @@ def look(sight: Sight, wish: Wish) -> Iterator[Finding]:
         yield from _page(sight, wish, facts)
 
 
+def is_of_another_address(sight: Sight, wish: Wish) -> bool:
+    """Whether all of it was made for another address of the repository than the settings have: by other settings."""
+    facts = _facts(sight, wish)
+    return facts is not None and _other_address(sight, facts)
+
+
+def _other_address(sight: Sight, facts: RepositoryFacts) -> bool:
+    """One file alone that names another address was changed; all of them are made together."""
+    books = sight.standing.books
+    there = _ADDRESS.search(books.get(layout.HOSTS_REPO, b""))
+    ours = _ADDRESS.search(handouts.hosts_repo(facts).encode())
+    if there is None or ours is None or there[1] == ours[1]:
+        return False
+    texts = (books.get(name, b"") for name in (layout.HOSTS_TEXT, layout.HOSTS_PLAYBOOK))
+    # A kit of a state without a release of ours names none.
+    return all(there[1] in text or b"baseurl" not in text for text in texts)
+
+
+_ADDRESS = re.compile(rb"^(?:mirrorlist|baseurl)=(\S+?)/(?:mirrorlist)?$", re.MULTILINE)
 _OTHER = "it is not what is made from this state and these settings"
 
 
