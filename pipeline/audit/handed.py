@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pipeline.audit.findings import Finding, finding
 from pipeline.audit.sight import Sight, Wish
@@ -102,5 +103,11 @@ def _page(sight: Sight, wish: Wish, facts: RepositoryFacts) -> Iterator[Finding]
         return
     home = layout.snapshot(sight.revision)
     with sight.site.at_hand([f"{home}/{file.href}" for file in index.files], wish.scratch_dir) as hand:
-        if there != page.make(facts, hand.dir / home):
+        if all(there != page.make(each, hand.dir / home) for each in (facts, _unnamed(facts))):
             yield finding("page-changed", _home(layout.PAGE), _OTHER)
+
+
+def _unnamed(facts: RepositoryFacts) -> RepositoryFacts:
+    """The facts as one who published by a destination has them: the page says what the channel is called."""
+    settings = facts.channel.settings.model_copy(update={"mirror_override": facts.channel.places[0].address})
+    return replace(facts, channel=replace(facts.channel, settings=settings))
