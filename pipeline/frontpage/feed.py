@@ -16,8 +16,8 @@ from pipeline.mirrors.facts import RepositoryFacts
 from pipeline.model import LogEntry
 from pipeline.pages import template
 
-# Rises when page or feed are made otherwise: the next release then brings them, with nothing else new.
-_FORM = "2"
+# Rises when page, feed or host kit are made otherwise: the next release then brings them, with nothing else new.
+FORM = "2"
 _NAMESPACE = uuid.UUID("5f0c1a53-64a9-4e0b-9d55-0f6a5f3c6d10")  # by chance, once
 
 
@@ -28,7 +28,7 @@ def make(facts: RepositoryFacts) -> bytes:
     text = template.fill(
         Path(__file__).parent,
         "feed.atom.j2",
-        form=_FORM,
+        form=FORM,
         id=_id(facts.log[0], "feed"),
         title=f"{', '.join(history.names(facts)) or 'packages'} for {facts.channel.target_name}",
         updated=log[-1].time if log else facts.log[-1].time,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline import checkout, files, guard, release
 from pipeline.context import TargetContext
+from pipeline.frontpage import feed
 from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot, standing, trust, withdrawn
 from pipeline.mirrors.destination import find_destination, find_destinations
 from pipeline.mirrors.facts import Channel
@@ -54,6 +55,7 @@ def inputs(sets: Sets, *, context: TargetContext) -> dict[str, str]:
             mirror.refuse_demo(rpm.nevra, place)
     return {
         "mirror": ", ".join(place.address for place in places),
+        "form of pages and host kit": feed.FORM,
         "url": ", ".join(_channel(context).urls) or "none",
         "what stands on the mirror": _standing(places, context),
     }
