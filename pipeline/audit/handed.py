@@ -12,11 +12,14 @@ from dataclasses import replace
 
 from pipeline.audit.findings import Finding, finding
 from pipeline.audit.sight import Sight, Wish
-from pipeline.frontpage import page
+from pipeline.frontpage import feed, page
+from pipeline.hostkit import repofile
 from pipeline.mirrors import handouts, layout
 from pipeline.mirrors.facts import Channel, RepositoryFacts, facts_of
 
 _FORM = re.compile(rb'<generator version="([^"]*)"')
+_ADDRESS = re.compile(rb"^(?:mirrorlist|baseurl)=(\S+?)/(?:mirrorlist)?$", re.MULTILINE)
+_OTHER = "it is not what is made from this state and these settings"
 
 
 def look(sight: Sight, wish: Wish) -> Iterator[Finding]:
@@ -27,14 +30,14 @@ def look(sight: Sight, wish: Wish) -> Iterator[Finding]:
     books = sight.standing.books
     has_log = bool(sight.log) and sight.log[-1].repomd_sha256 == sight.standing.repomd_sha256
     if has_log and layout.FEED in books:
-        small = handouts.small(facts)
-        if _form(books[layout.FEED]) != _form(small[layout.FEED]):
+        made = feed.make(facts)
+        if _form(books[layout.FEED]) != _form(made):
             why = (
                 "another version of the pipeline made it, so neither it nor the host kit can be held against the state"
             )
             yield finding("page-changed", _home(layout.FEED), why)
             return
-        if books[layout.FEED] != small[layout.FEED]:
+        if books[layout.FEED] != made:
             yield finding("page-changed", _home(layout.FEED), _OTHER)
     yield from _kit(sight, facts)
     if has_log and not wish.quick:
@@ -51,7 +54,7 @@ def _other_address(sight: Sight, facts: RepositoryFacts) -> bool:
     """One file alone that names another address was changed; all of them are made together."""
     books = sight.standing.books
     there = _ADDRESS.search(books.get(layout.HOSTS_REPO, b""))
-    ours = _ADDRESS.search(handouts.hosts_repo(facts).encode())
+    ours = _ADDRESS.search(repofile.text(facts).encode())
     if there is None or ours is None or there[1] == ours[1]:
         return False
     texts = (books.get(name, b"") for name in (layout.HOSTS_TEXT, layout.HOSTS_PLAYBOOK))
@@ -59,16 +62,12 @@ def _other_address(sight: Sight, facts: RepositoryFacts) -> bool:
     return all(there[1] in text or b"baseurl" not in text for text in texts)
 
 
-_ADDRESS = re.compile(rb"^(?:mirrorlist|baseurl)=(\S+?)/(?:mirrorlist)?$", re.MULTILINE)
-_OTHER = "it is not what is made from this state and these settings"
-
-
 def _home(name: str) -> str:
     return f"{layout.REPODATA}/{name}"
 
 
-def _form(feed: bytes) -> bytes:
-    found = _FORM.search(feed)
+def _form(content: bytes) -> bytes:
+    found = _FORM.search(content)
     return found[1] if found else b""
 
 
@@ -88,10 +87,8 @@ def _facts(sight: Sight, wish: Wish) -> RepositoryFacts | None:
 
 def _kit(sight: Sight, facts: RepositoryFacts) -> Iterator[Finding]:
     books = sight.standing.books
-    armored = books[layout.KEYS].decode("ascii", errors="replace")
-    made = {layout.HOSTS_REPO: handouts.hosts_repo(facts), **handouts.host_kit(facts, armored)}
-    for name, text in made.items():
-        if name in books and books[name] != text.encode():
+    for name, content in handouts.host_kit(facts, books[layout.KEYS]).items():
+        if name in books and books[name] != content:
             yield finding("kit-changed", _home(name), _OTHER)
 
 

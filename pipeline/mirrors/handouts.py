@@ -17,28 +17,22 @@ _NO_RELEASE = (
 
 def make(facts: RepositoryFacts, snapshot_dir: Path) -> dict[str, bytes]:
     """Name -> contents; the metadata of the state lies in the snapshot's folder."""
-    armored = (snapshot_dir / layout.REPODATA / layout.KEYS).read_text(encoding="ascii")
-    kit_texts = {name: text.encode() for name, text in host_kit(facts, armored).items()}
-    return {**small(facts), **kit_texts, layout.PAGE: page.make(facts, snapshot_dir)}
+    armored = (snapshot_dir / layout.REPODATA / layout.KEYS).read_bytes()
+    return {**soon_read(facts, armored), layout.PAGE: page.make(facts, snapshot_dir)}
 
 
-def small(facts: RepositoryFacts) -> dict[str, bytes]:
-    """Those of them that tell whether all that stands was made as it would be today, and are soon read: `BOOKS`."""
-    return {layout.FEED: feed.make(facts), layout.HOSTS_REPO: hosts_repo(facts).encode()}
+def soon_read(facts: RepositoryFacts, armored: bytes) -> dict[str, bytes]:
+    """All but the page, which may be long: what stands is held against it. `armored` are the keys beside them."""
+    return {layout.FEED: feed.make(facts), **host_kit(facts, armored)}
 
 
-def hosts_repo(facts: RepositoryFacts) -> str:
-    """The repository as hosts are told of it."""
-    return repofile.text(facts)
-
-
-def host_kit(facts: RepositoryFacts, armored: str) -> dict[str, str]:
-    """The playbook and the runbook; `armored` are the public keys that hosts shall trust."""
-    made = kit.of(facts, armored)
+def host_kit(facts: RepositoryFacts, armored: bytes) -> dict[str, bytes]:
+    """The `.repo` file, the playbook and the runbook, for hosts that shall trust these public keys."""
+    made = kit.of(facts, armored.decode("ascii", errors="replace"))
     if made is None:
         about = kit.about(facts)
-        return {
-            layout.HOSTS_PLAYBOOK: playbook.nothing(about, _NO_RELEASE),
-            layout.HOSTS_TEXT: runbook.nothing(about, _NO_RELEASE),
-        }
-    return {layout.HOSTS_PLAYBOOK: playbook.text(made), layout.HOSTS_TEXT: runbook.text(made)}
+        play, run = playbook.nothing(about, _NO_RELEASE), runbook.nothing(about, _NO_RELEASE)
+    else:
+        play, run = playbook.text(made), runbook.text(made)
+    texts = {layout.HOSTS_REPO: repofile.text(facts), layout.HOSTS_PLAYBOOK: play, layout.HOSTS_TEXT: run}
+    return {name: text.encode() for name, text in texts.items()}

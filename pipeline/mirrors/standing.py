@@ -51,10 +51,8 @@ def is_whole(metadata: Metadata, keys: Mapping[str, bytes], channel: Channel, lo
         return False
     state, signed = metadata.state, metadata.books.get(_SIGNATURE, b"")
     facts, armored = facts_of(channel, state.revision, state.packages, keys, state.log), bundle.joined(keys)
-    kit = handouts.host_kit(facts, armored.decode("ascii"))
     wanted = {
-        **handouts.small(facts),
-        **{name: text.encode() for name, text in kit.items()},
+        **handouts.soon_read(facts, armored),
         layout.KEYS: armored,
         layout.MIRRORLIST: layout.mirrorlist(channel.urls, state.revision),
         _SIGNATURE: signed,

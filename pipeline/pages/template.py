@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup
-
 from pipeline.printable import printable
 
 _COMMON_DIR = Path(__file__).parent
@@ -18,6 +15,8 @@ _COMMON_DIR = Path(__file__).parent
 
 def fill(folder: Path, name: str, **facts: object) -> str:
     """The text of a template that lies in a folder; every fact that it asks for must be given."""
+    import jinja2  # late: a command that makes no page need not load it
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, _COMMON_DIR]),
         autoescape=True,
@@ -32,6 +31,6 @@ def fill(folder: Path, name: str, **facts: object) -> str:
 
 def _shown(value: object) -> object:
     """HTML and XML have no place for control characters, not even escaped; line ends and tabs may stay."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
+    if hasattr(value, "__html__") or not isinstance(value, str):
+        return value  # markup of ours
     return printable(value, keep="\n\t")

@@ -16,7 +16,7 @@ from pipeline import checkout, files, guard, release
 from pipeline.context import TargetContext
 from pipeline.frontpage import feed
 from pipeline.mirrors import layout, mirror, placement, publishlog, snapshot, standing, trust, withdrawn
-from pipeline.mirrors.destination import find_destination, find_destinations
+from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.facts import Channel
 from pipeline.mirrors.mirror import Metadata
 from pipeline.mirrors.placement import Placed
@@ -49,15 +49,15 @@ class _Content:
 
 def inputs(sets: Sets, *, context: TargetContext) -> dict[str, str]:
     """The channel, and what stands there: our own publish is no reason to run again."""
-    places = find_destinations(context.settings, context.target_name)
+    channel = _channel(context)
     for rpm in (rpm for signed in sets for rpm in signed.ours if mirror.is_demo(rpm)):
-        for place in places:
+        for place in channel.places:
             mirror.refuse_demo(rpm.nevra, place)
     return {
-        "mirror": ", ".join(place.address for place in places),
+        "mirror": ", ".join(place.address for place in channel.places),
         "form of pages and host kit": feed.FORM,
-        "url": ", ".join(_channel(context).urls) or "none",
-        "what stands on the mirror": _standing(places, context),
+        "url": ", ".join(channel.urls) or "none",
+        "what stands on the mirror": _standing(channel.places, context),
     }
 
 
@@ -81,25 +81,28 @@ def _standing(places: Sequence[Destination], context: TargetContext) -> str:
 
 def run(sets: Sets, *, context: TargetContext) -> Repository:
     """The staged repository, under `repo/`. Raises: PublishError, ReleaseError, SigningError."""
-    place = find_destination(context.settings, context.target_name)
+    channel, keys = _channel(context), _keys(sets, context)
+    place = channel.places[0]
     metadata = mirror.read_metadata(context.settings, place, log_path=context.log_path)
     mirror.refuse_changed(metadata, place, log_path=context.log_path)
     if metadata.is_ours and not _is_staged(metadata, context):
-        trust.refuse_foreign(metadata, _keys(sets, context))
+        trust.refuse_foreign(metadata, keys)
     content = _plan(sets, metadata, context)
     if told := left_out(content.everything):
         context.progress.warning(told)
     context.scratch_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="repo-") as scratch:
-        if not content.new and standing.is_whole(metadata, _keys(sets, context), _channel(context), context.log_path):
+        if not content.new and standing.is_whole(metadata, keys, channel, context.log_path):
             staging = Staging(dir=Path(scratch) / "repo", revision=metadata.state.revision, before=metadata)
-            staging.copy_standing(_keys(sets, context), _channel(context))
+            staging.copy_standing(keys, channel)
             sent: tuple[str, ...] = ()
         else:
             revision = snapshot.next_revision(metadata.state)
             staging = Staging(dir=Path(scratch) / "repo", revision=revision, before=metadata)
             sent = _stage_packages(content.new, sets, staging.dir, context)
-            _write(staging, content, sets, context)
+            with keyring.opened(context.settings, context.progress, target_name=context.target_name) as key:
+                staging.describe([each.published.href for each in content.new], content.everything, key)
+            staging.finish(_entry(content, sets, staging, context), content.everything, keys, channel)
         files.replace_tree(staging.dir, context.home_dir / "repo")
     return _record(content, metadata, staging.revision, sent, context)
 
@@ -135,13 +138,6 @@ def _stage_packages(new: Sequence[Placed], sets: Sets, staging_dir: Path, contex
                 files.copy_whole(context.out_path / file.path, staging_dir / beside)
                 names.append(beside)
     return tuple(names)
-
-
-def _write(staging: Staging, content: _Content, sets: Sets, context: TargetContext) -> None:
-    """The metadata, checked against what was meant and signed, and all that belongs to the snapshot."""
-    with keyring.opened(context.settings, context.progress, target_name=context.target_name) as key:
-        staging.describe([each.published.href for each in content.new], content.everything, key)
-    staging.finish(_entry(content, sets, staging, context), content.everything, _keys(sets, context), _channel(context))
 
 
 def _entry(content: _Content, sets: Sets, staging: Staging, context: TargetContext) -> LogEntry:

@@ -138,9 +138,9 @@ def test_a_state_without_a_way_back_has_none() -> None:
 
 
 def test_a_state_without_a_release_of_ours_says_so() -> None:
-    texts = handouts.host_kit(_facts(_rpm("vdsm", "0.el6")), ARMORED)
-    assert {*texts} == {"hosts.txt", "hosts.yml"}
-    assert "no release of ours" in texts["hosts.txt"]
+    texts = handouts.host_kit(_facts(_rpm("vdsm", "0.el6")), ARMORED.encode())
+    assert {*texts} == {"hosts.repo", "hosts.txt", "hosts.yml"}
+    assert b"no release of ours" in texts["hosts.txt"]
     assert "no release of ours" in str(yaml.safe_load(texts["hosts.yml"]))
 
 
@@ -244,8 +244,8 @@ def test_names_that_would_do_something_do_nothing(tmp_path: Path) -> None:
 def test_what_no_command_could_name_is_left_out_and_told(odd: PublishedRpm) -> None:
     facts = _facts(*_state(), odd)
     assert odd in facts.packages
-    texts = handouts.host_kit(facts, ARMORED)
-    assert texts == handouts.host_kit(_facts(*_state()), ARMORED)
+    texts = handouts.host_kit(facts, ARMORED.encode())
+    assert texts == handouts.host_kit(_facts(*_state()), ARMORED.encode())
     assert odd.nevra in left_out(facts.packages)
     assert left_out(_state()) == ""
 
