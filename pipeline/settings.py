@@ -11,18 +11,31 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.dangling import dangling_names
-from pipeline.engineproperties import regex
 from pipeline.errors import SettingsError, UsageError
 from pipeline.model import Job, Source
-from pipeline.sourcespec import SOURCE_FORMS, parse_source, sha256_digits
+from pipeline.settingtypes import (
+    Commit,
+    DistPattern,
+    EngineRegex,
+    GitRemote,
+    HostText,
+    MacroName,
+    Name,
+    OneOrMore,
+    OneOrNone,
+    PinnedReference,
+    PropertyKey,
+    ReleaseWord,
+    Seconds,
+    Sha256,
+    SourceText,
+    Text,
+)
+from pipeline.sourcespec import SOURCE_FORMS, parse_source
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_RELEASE_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-_DIST_WORD = re.compile(r"(el|fc)\d+")
-_MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNKNOWN_KEY = "unknown key; remove it or correct its name"
 
 # What every target needs so that rpm 4.8 can read the packages.
@@ -47,80 +60,6 @@ _THE_SAME_EVERYWHERE = {
     "_smp_build_ncpus": "4",
     "_srcdefattr": "(0644,root,root)",
 }
-
-
-def _commit(text: str) -> str:
-    if not _COMMIT.fullmatch(text):
-        raise ValueError(f"'{text}' is no commit: write all 40 lower-case hexadecimal digits")
-    return text
-
-
-def _macro_name(text: str) -> str:
-    if not _MACRO_NAME.fullmatch(text):
-        raise ValueError(f"'{text}' is no macro name: letters, digits and _ only")
-    return text
-
-
-def _release_word(text: str) -> str:
-    if not _RELEASE_WORD.fullmatch(text):
-        raise ValueError(f"'{text}' cannot stand in a release: write letters and digits only, a letter first")
-    if _DIST_WORD.fullmatch(text):
-        raise ValueError(f"'{text}' reads as a dist tag, so our releases would be taken for a vendor's: choose a word")
-    return text
-
-
-def _git_remote(text: str) -> str:
-    if text.startswith("-") or (text and not re.search(r"[/:]", text)):
-        raise ValueError(f"'{text}' is no address of a git repository: write its URL, host:path, or ./path")
-    return text
-
-
-def _engine_regex(text: str) -> str:
-    if not text.isprintable() or ";" in text:
-        raise ValueError("a regex of the engine has no ';', where it would be cut, and no line end: write \\x3b, \\n")
-    if not regex.is_anchored(text):
-        raise ValueError(f"'{text}' should be about the whole value: write ^…$")
-    fault = regex.fault(text)
-    if fault:
-        raise ValueError(f"'{text}' does not compile: {fault}")
-    return text
-
-
-def _source_text(text: str) -> str:
-    parse_source(text)
-    return text
-
-
-Seconds = Annotated[int, Field(gt=0)]
-# One piece of an RPM release: no '-' (it separates), no '~' or '^' (rpm 4.8 refuses them).
-ReleaseWord = Annotated[str, AfterValidator(_release_word)]
-# Names become folders.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-# A shell pattern of file names, one that make and a shell take as it is.
-DistPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9._/*?-]*$")]
-# What oVirt Engine takes as the key of a custom property.
-PropertyKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
-# For people and for a shell.
-HostText = Annotated[str, Field(pattern=r"^[ -~\n]*$"), AfterValidator(str.strip)]
-PinnedReference = Annotated[str, Field(pattern=r"^(|[^\s@]+@sha256:[0-9a-f]{64})$")]
-
-
-def _listed(value: object) -> object:
-    if value in ("", []):
-        raise ValueError("should name a place")
-    if not isinstance(value, str | list | tuple):
-        raise ValueError("should be a text, or a list of texts")
-    return (value,) if isinstance(value, str) else value
-
-
-def _base_url(text: str) -> str:
-    if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", text):
-        raise ValueError(f"'{text}' is no address that readers have: write http://host/path or https://host/path")
-    return text.rstrip("/")
-
-
-OneOrMore = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed), Field(min_length=1)]
-OneOrNone = Annotated[tuple[Annotated[str, AfterValidator(_base_url)], ...], BeforeValidator(_listed)]
 
 
 class _Section(BaseModel):
@@ -165,13 +104,13 @@ class PackageSettings(_Section):
     label: ReleaseWord
     release_floor: Annotated[int, Field(ge=1)] = 1
     python: Annotated[str, Field(pattern=r"^(|\d+\.\d+)$")] = ""
-    sha256: dict[str, Annotated[str, AfterValidator(sha256_digits)]] = {}
-    git_commits: dict[str, Annotated[str, AfterValidator(_commit)]] = {}
-    dist_left_out: dict[DistPattern, Annotated[str, Field(min_length=1)]] = {}
-    sources: dict[str, tuple[Annotated[str, AfterValidator(_source_text)], ...]]
-    lint_allowed: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    sha256: dict[str, Sha256] = {}
+    git_commits: dict[str, Commit] = {}
+    dist_left_out: dict[DistPattern, Text] = {}
+    sources: dict[str, tuple[SourceText, ...]]
+    lint_allowed: dict[str, Text] = {}
     engine_versions: tuple[Annotated[str, Field(pattern=r"^\d+\.\d+$")], ...] = ()
-    engine_properties: dict[PropertyKey, Annotated[str, AfterValidator(_engine_regex)]] = {}
+    engine_properties: dict[PropertyKey, EngineRegex] = {}
     hosts: PackageHosts = PackageHosts()
 
 
@@ -193,7 +132,7 @@ class TargetSettings(_Section):
     vendor_packages: str = ""
     host_repositories: tuple[str, ...] = ()
     note: str = ""
-    macros: dict[Annotated[str, AfterValidator(_macro_name)], str] = {}
+    macros: dict[MacroName, str] = {}
 
     def rpm_macros(self) -> dict[str, str]:
         """All macros that rpmbuild is given for this target, in a stable order."""
@@ -214,7 +153,7 @@ class ImageSettings(_Section):
 class ReleaseSettings(_Section):
     """Where release numbers are given out: a git remote that all who publish can push tags to; empty: `out/` alone."""
 
-    remote: Annotated[str, AfterValidator(_git_remote)] = ""
+    remote: GitRemote = ""
 
 
 class MirrorSettings(_Section):

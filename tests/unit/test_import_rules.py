@@ -60,7 +60,8 @@ MAY_IMPORT = {
     "files": {"command", "model"},  # cp copies trees
     "sourcespec": {"model"},
     "dangling": set(),
-    "settings": {"dangling", "engineproperties.regex", "errors", "model", "sourcespec"},
+    "settingtypes": {"engineproperties", "engineproperties.regex", "sourcespec"},
+    "settings": {"dangling", "errors", "model", "settingtypes", "sourcespec"},
     "engineproperties.regex": set(),
     "engineproperties.text": {"engineproperties.regex", "errors"},
     "engineproperties.printed": {"engineproperties.text", "errors"},
