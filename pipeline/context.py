@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.engines.base import Engine
-from pipeline.model import Job
+from pipeline.model import Dependency, Job
 from pipeline.progress import Progress
 from pipeline.settings import PackageSettings, Settings, TargetSettings
 
@@ -36,10 +36,11 @@ class TargetContext:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobContext(TargetContext):
-    """For stages that serve one package; `home_dir` is `out/<target>/<package>`."""
+    """For stages that serve one package; `home_dir` is `out/<target>/<package>`, `needs` what it is built on."""
 
     job: Job
     package: PackageSettings
+    needs: tuple[Dependency, ...] = ()
 
     @property
     def patches_dir(self) -> Path:

@@ -130,6 +130,21 @@ class PatchedTree:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Relations:
+    """What a package asks for and gives, as rpm reads it from its spec; capabilities are as rpm prints them.
+
+    `makes` are the names of its binary packages. `missing` is what it needs to be built and the engine does not have;
+    empty where build requirements are not looked at.
+    """
+
+    makes: tuple[str, ...]
+    provides: tuple[str, ...]
+    build_requires: tuple[str, ...]
+    requires: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reservation:
     """A release that was given out once: to this input, and to no other.
 
@@ -235,6 +250,19 @@ class BuildResult:
     @property
     def all_rpms(self) -> tuple[Rpm, ...]:
         return (self.srpm, *self.rpms)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dependency:
+    """A package of ours that another one is built on: as we built it, and as its vendor has it.
+
+    `key` is what of it decides whether that one is built again: all of it, or what it provides.
+    """
+
+    package: str
+    build: BuildResult
+    baseline: BuildResult
+    key: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
