@@ -48,5 +48,5 @@ def entry(day: date, packager: str, evr: Evr, lines: Sequence[str]) -> str:
     Source: Fedora packaging guidelines, "Changelogs".
     """
     stamp = f"{_DAYS[day.weekday()]} {_MONTHS[day.month - 1]} {day.day:02d} {day.year}"
-    told = "\n".join("- " + line.replace("%", "%%") for line in lines)
-    return f"* {stamp} {packager} - {evr}\n{told}"
+    told = [f"- {line.replace('%', '%%')}" for line in lines]
+    return "\n".join([f"* {stamp} {packager} - {evr}", *told])

@@ -18,7 +18,7 @@ from pipeline.model import Job, PatchVerdict, TagVerdict, UnitOutcome
 from pipeline.pictures import matrix
 from pipeline.progress import Progress
 from pipeline.run import Run, empty_scratch, new_attempt
-from pipeline.series import SeriesPatch, number_of, read_series
+from pipeline.series import SeriesPatch, number_of, read_patches
 from pipeline.settings import Settings
 from pipeline.sources.history import Commit, History
 
@@ -91,7 +91,7 @@ def run(settings: Settings, progress: Progress, wish: Wish, jobs: Sequence[Job])
 def examine(repository: str, wish: Wish, context: JobContext) -> Report:
     """The report for one repository."""
     history = History(repository)
-    patches = read_series(context.patches_dir)
+    patches = read_patches(context.patches_dir)
     if wish.watch:
         history.need_branch(wish.watch)
     version = context.package.version

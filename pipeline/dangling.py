@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
@@ -21,7 +21,7 @@ def dangling_names(document: Mapping[str, object]) -> list[str]:
     wrong += [
         f"packages.{package}.sources.{name}: empty; name a source"
         for package in packages
-        for name, listed in _tables(_tables(packages, package), "sources").items()
+        for name, listed in _lists(packages, package).items()
         if listed == []
     ]
     for name in targets:
@@ -32,13 +32,18 @@ def dangling_names(document: Mapping[str, object]) -> list[str]:
             wrong.append(f"targets.{name}.image: there is no [images.{target['image']}]")
         if not target.get("image") and target.get("engine", "auto") != "host":
             wrong.append(f"targets.{name}.image: missing; only a target with engine 'host' needs no image")
-        for package in packages:
-            if _dangles(target.get("sources"), _tables(_tables(packages, package), "sources")):
-                wrong.append(f"targets.{name}.sources: there is no packages.{package}.sources.{target['sources']}")
+        # A package without that list is not built for the target.
+        if _dangles(target.get("sources"), {each for package in packages for each in _lists(packages, package)}):
+            wrong.append(f"targets.{name}.sources: no package has a list sources.{target['sources']}")
     return wrong
 
 
-def _dangles(name: object, tables: Mapping[str, object]) -> bool:
+def _lists(packages: Mapping[str, object], package: str) -> dict[str, Any]:
+    """The lists of sources that a package has."""
+    return _tables(_tables(packages, package), "sources")
+
+
+def _dangles(name: object, tables: Collection[str]) -> bool:
     """Whether a name refers to nothing; what is no name is told with the type that it should have."""
     return isinstance(name, str) and name not in tables
 

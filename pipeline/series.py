@@ -57,9 +57,9 @@ def listed_names(patches_dir: Path) -> tuple[str, ...]:
 
 
 def read_series(patches_dir: Path, *, left_out: Collection[str] = ()) -> tuple[SeriesPatch, ...]:
-    """The patches in the order of `series`; files that are `left_out` need not be in it.
+    """The patches in the order of `series`, none where it names none; files that are `left_out` need not be in it.
 
-    Raises: PatchError for no patch at all, a missing or unlisted file, a name that has no number or another's, or
+    Raises: PatchError for a missing or unlisted file, a name that has no number or another's, or
     that rpm could run, or a patch git cannot read.
     """
     series_path = patches_dir / "series"
@@ -85,13 +85,19 @@ def read_series(patches_dir: Path, *, left_out: Collection[str] = ()) -> tuple[S
             f"{', '.join(unlisted)} in {patches_dir} is not in its series file",
             hint=f"add a line to {series_path}, or remove the file",
         )
-    if not names:
+    return tuple(_read_patch(patches_dir / name, series_path) for name in names)
+
+
+def read_patches(patches_dir: Path) -> tuple[SeriesPatch, ...]:
+    """The patches of a series that has some. Raises: PatchError for one that has none, and as `read_series`."""
+    patches = read_series(patches_dir)
+    if not patches:
         raise PatchError(
             "series-empty",
-            f"{series_path} names no patch, so there is nothing to build",
-            hint="write the patch names into it, one a line",
+            f"{patches_dir / 'series'} names no patch, so there is nothing to try or to move",
+            hint="write the patch names into it, one a line; or take them from mails: `nox -s import_series`",
         )
-    return tuple(_read_patch(patches_dir / name, series_path) for name in names)
+    return patches
 
 
 def without(text: str, names: Container[str]) -> str:

@@ -20,12 +20,14 @@ from pipeline.settingtypes import (
     Commit,
     DistPattern,
     EngineRegex,
+    FolderBelow,
     GitRemote,
     HostText,
     MacroName,
     Name,
     OneOrMore,
     OneOrNone,
+    PackageName,
     PinnedReference,
     PropertyKey,
     ReleaseWord,
@@ -95,6 +97,9 @@ class PackageHosts(_Section):
 class PackageSettings(_Section):
     """One package that the pipeline patches; `python` is the oldest that what we add must run on.
 
+    Where a tag of git is the source, `dist` says how its tarball comes about: by upstream's `make dist`, which the words
+    of `dist_prepare` make possible, or as git archives the tag. `installed_dir` is the folder of an installed package that
+    contracts find the source's layout in.
     `engine_properties` are the custom properties that steer the patches, and the regexes of their values;
     `engine_versions` the clusters' versions that the package serves, lowest first. `hosts` is what runs where it is
     installed.
@@ -106,7 +111,10 @@ class PackageSettings(_Section):
     python: Annotated[str, Field(pattern=r"^(|\d+\.\d+)$")] = ""
     sha256: dict[str, Sha256] = {}
     git_commits: dict[str, Commit] = {}
+    dist: Literal["make", "archive"] = "make"
+    dist_prepare: tuple[Text, ...] = ("./autogen.sh",)
     dist_left_out: dict[DistPattern, Text] = {}
+    installed_dir: FolderBelow = ""
     sources: dict[str, tuple[SourceText, ...]]
     lint_allowed: dict[str, Text] = {}
     engine_versions: tuple[Annotated[str, Field(pattern=r"^\d+\.\d+$")], ...] = ()
@@ -216,7 +224,7 @@ class _Document(_Section):
     packager: Annotated[str, Field(pattern=r"^[^<>\n]+ <[^<>\s@]+@[^<>\s@]+>$")]
     time_limits: TimeLimits = TimeLimits()
     releases: ReleaseSettings = ReleaseSettings()
-    packages: Annotated[dict[Name, PackageSettings], Field(min_length=1)]
+    packages: Annotated[dict[PackageName, PackageSettings], Field(min_length=1)]
     targets: Annotated[dict[Name, TargetSettings], Field(min_length=1)]
     images: dict[Name, ImageSettings] = {}
     mirrors: dict[Name, MirrorSettings]
@@ -241,8 +249,17 @@ class Settings(_Document):
         """The sources to try for a job, in order."""
         if self.source_override is not None and self.source_override.kind != "demo":
             return (self.source_override,)
-        name = "demo" if self.source_override else self.targets[job.target].sources
-        return tuple(parse_source(text) for text in self.packages[job.package].sources[name])
+        listed = self.packages[job.package].sources[self._source_list_name(job.target)]
+        return tuple(parse_source(text) for text in listed)
+
+    def builds(self, package: str, target: str) -> bool:
+        """Whether the package is built for the target: it has the list of sources that the target takes."""
+        if self.source_override is not None and self.source_override.kind != "demo":
+            return True
+        return self._source_list_name(target) in self.packages[package].sources
+
+    def _source_list_name(self, target: str) -> str:
+        return "demo" if self.source_override is not None else self.targets[target].sources
 
     def target(self, name: str) -> TargetSettings:
         """The target's settings; the demo source marks whatever it makes with the dist tag `.demo`."""
@@ -335,35 +352,76 @@ def refuse_unknown_mirror(mirror: str, mirrors: Collection[str]) -> None:
 
 
 def choose_jobs(settings: Settings, targets: tuple[str, ...], packages: tuple[str, ...]) -> tuple[Job, ...]:
-    """The jobs that the flags select, targets first.
+    """The jobs that the flags select, targets first; a package is built for those targets whose sources it has.
 
-    Raises: UsageError naming what does not exist, with the nearest name that does.
+    Raises: UsageError naming what does not exist, with the nearest name that does; for what is asked for and not built;
+    for one source that is given to several packages.
     """
-    for kind, asked, known in (("target", targets, settings.targets), ("package", packages, settings.packages)):
-        for name in asked:
-            if name not in known:
-                near = get_close_matches(name, known, n=1)
-                meant = f"did you mean '{near[0]}'? " if near else ""
-                raise UsageError(
-                    f"unknown-{kind}",
-                    f"there is no {kind} '{name}' in pipeline.toml",
-                    hint=f"{meant}known: {', '.join(known)}",
-                )
-    return tuple(
+    _refuse_unknown("target", targets, settings.targets)
+    chosen = choose_packages(settings, packages)
+    jobs = tuple(
         Job(package=package, target=target)
         for target in dict.fromkeys(targets or settings.default_targets)
-        for package in dict.fromkeys(packages or tuple(settings.packages))
+        for package in chosen
+        if settings.builds(package, target)
     )
+    _refuse_unbuilt(settings, jobs, targets or settings.default_targets, packages)
+    _refuse_shared_source(settings, jobs)
+    return jobs
+
+
+def choose_packages(settings: Settings, packages: tuple[str, ...]) -> tuple[str, ...]:
+    """The packages that the flags select, all where they name none. Raises: UsageError for one that does not exist."""
+    _refuse_unknown("package", packages, settings.packages)
+    return tuple(dict.fromkeys(packages or tuple(settings.packages)))
 
 
 def choose_package(settings: Settings, packages: tuple[str, ...]) -> str:
     """The one package that the flags select. Raises: UsageError when it is not one."""
-    names = {job.package for job in choose_jobs(settings, (), packages)}
+    names = choose_packages(settings, packages)
     if len(names) != 1:
+        raise UsageError("which-package", f"there are {len(names)} packages", hint=f"name one: --package {names[0]}")
+    return names[0]
+
+
+def _refuse_unknown(kind: str, asked: tuple[str, ...], known: Collection[str]) -> None:
+    for name in asked:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            meant = f"did you mean '{near[0]}'? " if near else ""
+            raise UsageError(
+                f"unknown-{kind}",
+                f"there is no {kind} '{name}' in pipeline.toml",
+                hint=f"{meant}known: {', '.join(known)}",
+            )
+
+
+def _refuse_unbuilt(
+    settings: Settings, jobs: tuple[Job, ...], targets: tuple[str, ...], packages: tuple[str, ...]
+) -> None:
+    """Raises: UsageError for a package that was asked for, or all of them, and is built for none of the targets."""
+    unbuilt = [name for name in packages if name not in {job.package for job in jobs}]
+    if jobs and not unbuilt:
+        return
+    told = f"{unbuilt[0]} is" if unbuilt else "none of the packages is"
+    wanted = unbuilt[:1] or tuple(settings.packages)
+    fit = [target for target in settings.targets if any(settings.builds(name, target) for name in wanted)]
+    raise UsageError(
+        "not-built-for",
+        f"{told} built for {' or '.join(dict.fromkeys(targets))}: it has no list of sources for that",
+        hint=f"--target {fit[0]} builds it" if fit else "give it sources in pipeline.toml that a target takes",
+    )
+
+
+def _refuse_shared_source(settings: Settings, jobs: tuple[Job, ...]) -> None:
+    source = settings.source_override
+    names = tuple(dict.fromkeys(job.package for job in jobs))
+    if source is not None and source.kind != "demo" and len(names) > 1:
         raise UsageError(
-            "which-package", f"there are {len(names)} packages", hint=f"name one: --package {next(iter(names))}"
+            "source-of-one",
+            f"--source is one package's, and {len(names)} are asked for: {', '.join(names)}",
+            hint=f"name the one that it is of: --package {names[0]}",
         )
-    return names.pop()
 
 
 def _load(path: Path) -> dict[str, object]:

@@ -15,6 +15,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _RELEASE_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _DIST_WORD = re.compile(r"(el|fc)\d+")
 _MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What lies beside the packages' folders: in `out/<target>/`, and in `tests/patched/`.
+_TAKEN_FOLDERS = ("contracts", "ledger", "logs", "repo")
 
 
 def _commit(text: str) -> str:
@@ -34,6 +36,12 @@ def _release_word(text: str) -> str:
         raise ValueError(f"'{text}' cannot stand in a release: write letters and digits only, a letter first")
     if _DIST_WORD.fullmatch(text):
         raise ValueError(f"'{text}' reads as a dist tag, so our releases would be taken for a vendor's: choose a word")
+    return text
+
+
+def _package_name(text: str) -> str:
+    if text in _TAKEN_FOLDERS:
+        raise ValueError(f"no package can be called '{text}': the pipeline has a folder of that name")
     return text
 
 
@@ -71,8 +79,11 @@ SourceText = Annotated[str, AfterValidator(_source_text)]
 ReleaseWord = Annotated[str, AfterValidator(_release_word)]
 # Names become folders.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+PackageName = Annotated[Name, AfterValidator(_package_name)]
 # A shell pattern of file names, one that make and a shell take as it is.
 DistPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9._/*?-]*$")]
+# A folder of a tree, seen from its top; empty for the top itself.
+FolderBelow = Annotated[str, Field(pattern=r"^(|[A-Za-z0-9_+-][A-Za-z0-9._+-]*(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)*)$")]
 # What oVirt Engine takes as the key of a custom property.
 PropertyKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 # For people and for a shell.

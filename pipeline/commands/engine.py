@@ -30,16 +30,14 @@ if TYPE_CHECKING:
 def engine_properties(current: str | None, current_file: Path | None, versions: tuple[str, ...], **flags: Any) -> None:
     """Lines to run go to standard output, all that is told of them to standard error.
 
-    Custom properties belong to a cluster's compatibility version. By default the last one that our vdsm serves is
+    Custom properties belong to a cluster's compatibility version. By default the last one that our package serves is
     set: the one that clusters of these hosts have unless somebody left them behind, for whom --cver is. No
     version that the text names is set by itself.
     """
 
     def work(settings: Settings, progress: Progress) -> int:
         from pipeline.engineproperties import merge, printed, telling
-        from pipeline.settings import choose_package
-
-        name = choose_package(settings, flags["packages"])
+        name = _chosen_package(settings, flags["packages"])
         package = settings.packages[name]
         chosen = _chosen_versions(name, package, versions)
         texts = printed.read_texts(_given_text(current, current_file, progress), chosen)
@@ -49,6 +47,14 @@ def engine_properties(current: str | None, current_file: Path | None, versions: 
         return 0
 
     exit_with(work, flags, _failed_document)
+
+
+def _chosen_package(settings: Settings, asked: tuple[str, ...]) -> str:
+    """The package that is asked for, else the only one that has engine properties. Raises: UsageError."""
+    from pipeline.settings import choose_package
+
+    having = tuple(name for name, package in settings.packages.items() if package.engine_properties)
+    return choose_package(settings, asked or having)
 
 
 def _chosen_versions(name: str, package: PackageSettings, asked: tuple[str, ...]) -> tuple[str, ...]:

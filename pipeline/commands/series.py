@@ -97,13 +97,13 @@ def import_series(mbox: Path, version: int | None, names: tuple[str, ...], **fla
     def work(settings: Settings, progress: Progress) -> int:
         from pipeline import lock
         from pipeline.importing import importing as room
-        from pipeline.settings import choose_jobs
+        from pipeline.settings import choose_packages
 
-        chosen = {job.package for job in choose_jobs(settings, (), flags["packages"])} if flags["packages"] else set()
+        chosen = choose_packages(settings, flags["packages"]) if flags["packages"] else ()
         wish = room.Wish(
             mbox=mbox,
             version=version,
-            single=chosen.pop() if len(chosen) == 1 else "",
+            single=chosen[0] if len(chosen) == 1 else "",
             names=_meanings(names, settings),
             dry_run=flags["dry_run"],
         )
@@ -124,11 +124,11 @@ def import_series(mbox: Path, version: int | None, names: tuple[str, ...], **fla
 def _meanings(names: tuple[str, ...], settings: Settings) -> dict[str, str]:
     """Tag -> package. Raises: UsageError."""
     from pipeline.errors import UsageError
-    from pipeline.settings import choose_jobs
+    from pipeline.settings import choose_packages
 
     meanings = dict(name.partition("=")[::2] for name in names)
     for tag, package in meanings.items():
         if not (tag and package):
             raise UsageError("import-words", f"--as takes TAG=PACKAGE, not '{tag}'", hint="as in --as spice-lib=spice")
-        choose_jobs(settings, (), (package,))
+        choose_packages(settings, (package,))
     return meanings

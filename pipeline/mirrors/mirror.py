@@ -86,7 +86,7 @@ def refuse_demo(nevra: str, destination: Destination) -> None:
         raise PublishError(
             "demo-stays-here",
             f"{nevra} is made from the demo, and {destination.address} is not a directory of this machine",
-            hint="publish the demo to a directory (--mirror DIR), or build from vdsm's source (--target el6)",
+            hint="publish the demo to a directory (--mirror DIR), or build from a real source (--target, --source)",
         )
 
 

@@ -20,7 +20,7 @@ from pipeline.refreshing import state as states
 from pipeline.refreshing.clone import Clone
 from pipeline.refreshing.home import Home
 from pipeline.refreshing.state import State
-from pipeline.series import read_series
+from pipeline.series import read_patches
 from pipeline.settings import Settings
 from pipeline.sources.history import History
 
@@ -37,7 +37,7 @@ class Refresh:
         """Begin; ends with the new series, or Raises: PatchError at a conflict, UsageError."""
         self._check_start(tag)
         home, clone = self._home, self._clone
-        patches = read_series(home.patches_dir)
+        patches = read_patches(home.patches_dir)
         try:
             clone.make(repository, tag)
             clone.lend_ancestors(patches, self._progress)
@@ -54,7 +54,7 @@ class Refresh:
     def foresee(self, repository: str, tag: str) -> None:
         """Tell what `start` would do, and do nothing. Raises: PatchError for an unreadable series, UsageError."""
         self._check_start(tag)
-        patches = read_series(self._home.patches_dir)
+        patches = read_patches(self._home.patches_dir)
         history = History(repository)
         history.tags(tag)
         verdict = compat.try_series(history, tag, patches)

@@ -13,7 +13,7 @@ from pipeline import files, gitenv, rpmbuild
 from pipeline.context import JobContext
 from pipeline.errors import BuildError, SrpmError, UsageError
 from pipeline.model import Source
-from pipeline.sources import tarball, upstream
+from pipeline.sources import gitarchive, tarball, upstream
 from pipeline.sources.address import file_name, local_path, redacted
 
 if TYPE_CHECKING:
@@ -154,14 +154,19 @@ def _obtain_git(source: Source, folder: Path, context: JobContext) -> Obtained:
         checkout = upstream.clone(
             source.location, source.tag, commit, workspace.dir / "src", timeout_seconds=limits.download
         )
-        archive = upstream.make_dist(
-            workspace, checkout, name=name, version=version, timeout_seconds=limits.build, log_path=context.log_path,
-            left_out=tuple(context.package.dist_left_out),
-        )  # fmt: skip
-        files.copy_whole(archive, folder / archive.name)
-    spec = folder / f"{name}.spec"
-    upstream.extract_spec(folder / archive.name, name=name, version=version, destination=spec)
-    path = _make_srpm(spec, folder / archive.name, folder, checkout.commit_seconds, context)
+        spec, archive = folder / f"{name}.spec", folder / f"{name}-{version}.tar.gz"
+        if context.package.dist == "archive":
+            gitarchive.make(checkout.dir, folder, name=name, version=version, mtime_seconds=checkout.commit_seconds)
+            gitarchive.extract_spec(checkout.dir, archive, spec, name=name, version=version)
+        else:
+            made = upstream.make_dist(
+                workspace, checkout, name=name, version=version, timeout_seconds=limits.build,
+                log_path=context.log_path, prepare=context.package.dist_prepare,
+                left_out=tuple(context.package.dist_left_out),
+            )  # fmt: skip
+            files.copy_whole(made, archive)
+            upstream.extract_spec(archive, name=name, version=version, destination=spec)
+    path = _make_srpm(spec, archive, folder, checkout.commit_seconds, context)
     return Obtained(path=path, identity=commit)
 
 

@@ -73,6 +73,16 @@ def read_srpm(path: Path, payload_dir: Path, *, label: str, name: str, version: 
     return package
 
 
+def read_identity(path: Path, *, label: str) -> tuple[str, Evr]:
+    """Which source RPM it is that lies at `path`, by its header. Raises: SrpmError naming what is wrong with it."""
+    try:
+        _check_format(path)
+        _check_digests(path)
+        return _identity(_read_header(path)[0])
+    except SrpmError as error:
+        raise SrpmError(error.reference, f"{label}: {error.message}", hint=error.hint) from None
+
+
 def _check_format(path: Path) -> None:
     with path.open("rb") as stream:
         start = stream.read(64)

@@ -79,10 +79,6 @@ def clone(location: str, tag: str, commit: str, destination: Path, *, timeout_se
         return Checkout(dir=destination, commit=head.hexsha, commit_seconds=head.committed_date)
 
 
-def plan_autogen() -> list[str]:
-    return ["./autogen.sh", "--system"]
-
-
 def plan_dist(left_out: Sequence[str] = ()) -> list[str]:
     """automake's `make dist`, in an order that is not the disk's, and without the names `left_out`.
 
@@ -117,13 +113,16 @@ def make_dist(
     version: str,
     timeout_seconds: float,
     log_path: Path,
+    prepare: Sequence[str] = (),
     left_out: Sequence[str] = (),
 ) -> Path:
     """The source tarball that upstream's own build makes of the checkout, checked for being of `version`.
 
+    `prepare` are the words of the command that a checkout needs before `make dist`, if it needs one.
+
     Raises: BuildError, CommandTimedOut, EngineError.
     """
-    for argv in (plan_autogen(), plan_dist(left_out)):
+    for argv in filter(None, (list(prepare), plan_dist(left_out))):
         try:
             workspace.run(
                 argv,
@@ -136,7 +135,8 @@ def make_dist(
             raise BuildError(
                 "upstream-failed",
                 f"upstream's `{' '.join(argv[:2])}` ended with exit code {error.command_exit_code}",
-                hint="the last lines of the log say what it lacks; the image (containers/) is where to add it",
+                hint="the last lines of the log say what it lacks; the image (containers/) is where to add it, and"
+                f" packages.{name}.dist and dist_prepare say how a tarball is made",
                 log_path=log_path,
                 reproduce=error.reproduce,
             ) from None

@@ -24,6 +24,7 @@ def inputs(tree: PatchedTree, build: BuildResult, image: Image, *, context: JobC
         "contracts": files.content_digest(tests_dir) if tests_dir.is_dir() else "none",
         f"tests/patched/{context.runner_path.name}": files.sha256_of(context.runner_path),
         "python": context.target.python,
+        "installed folder": context.package.installed_dir,
     }
 
 
@@ -108,8 +109,8 @@ def _lost(source: TestRun, packages: TestRun) -> list[str]:
 
 
 def _unpack(build: BuildResult, workspace: Workspace, context: JobContext) -> Path:
-    """The files of all built RPMs, as on a host; returns the folder that software lies in."""
+    """The files of all built RPMs, as on a host; returns the folder that has the source's layout."""
     root_dir = workspace.dir / "root"
     for rpm in build.rpms:
         rpmbuild.unpack(context.out_path / rpm.file.path, root_dir)
-    return root_dir / "usr" / "share"
+    return root_dir / context.package.installed_dir

@@ -36,6 +36,7 @@ def inputs(image: Image, *, context: JobContext) -> dict[str, str]:
     if any(source.kind in ("git", "demo") for source in sources):
         decided |= rpmbuild.macro_inputs(context.target)
         decided["left out"] = " ".join(context.package.dist_left_out)
+        decided["tarball"] = json.dumps([context.package.dist, *context.package.dist_prepare])
     return decided
 
 

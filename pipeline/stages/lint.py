@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from pipeline import command, files, hidden, rpmlint
 from pipeline.context import JobContext
@@ -18,9 +19,8 @@ _VERSION_SECONDS = 60
 
 def inputs(build: BuildResult, baseline: BuildResult, *, context: JobContext) -> dict[str, str]:
     """rpmlint's configuration and what is allowed."""
-    config_path = context.specs_dir / "rpmlint.toml"
     return {
-        f"specs/{context.job.package}/rpmlint.toml": files.sha256_of(config_path),
+        f"specs/{context.job.package}/rpmlint.toml": files.sha256_of(_config_path(context)),
         "lint_allowed": json.dumps(context.package.lint_allowed, sort_keys=True),
     }
 
@@ -58,10 +58,22 @@ def is_allowed(finding: Finding, allowed: Mapping[str, str]) -> bool:
     return finding.check in allowed or f"{finding.check} {finding.subject}" in allowed
 
 
+def _config_path(context: JobContext) -> Path:
+    """What rpmlint need not say of the package. Raises: LintError where nobody wrote it."""
+    path = context.specs_dir / "rpmlint.toml"
+    if not path.is_file():
+        raise LintError(
+            "rpmlint-config",
+            f"{path} does not exist",
+            hint="every package has one, if only with `Filters = []`; `nox -s new_package` writes it",
+        )
+    return path
+
+
 def _check(build: BuildResult, context: JobContext) -> tuple[Finding, ...]:
     return rpmlint.check(
         build,
-        context.specs_dir / "rpmlint.toml",
+        _config_path(context),
         secrets=hidden.of(context.settings),
         out_path=context.out_path,
         timeout_seconds=context.settings.time_limits.lint,
@@ -73,7 +85,7 @@ def _baseline_findings(baseline: BuildResult, context: JobContext) -> list[Findi
     """rpmlint on the vendor's package, kept: it is the same until package, configuration or rpmlint changes."""
     key = {
         "baseline": digest_of(baseline),
-        "config": files.sha256_of(context.specs_dir / "rpmlint.toml"),
+        "config": files.sha256_of(_config_path(context)),
         "rpmlint": command.run(["rpmlint", "--version"], timeout_seconds=_VERSION_SECONDS).stdout.strip(),
     }
     kept_path = context.home_dir / "baseline" / "rpmlint.json"

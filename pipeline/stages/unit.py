@@ -10,12 +10,15 @@ from pipeline import files, judging, junit, parallel, testrun
 from pipeline.context import JobContext
 from pipeline.engines.base import Workspace
 from pipeline.errors import PipelineError, UnitError
-from pipeline.model import Image, PatchedTree, UnitReport
+from pipeline.model import Image, PatchedTree, UnitOutcome, UnitReport
+from pipeline.series import number_of
 from pipeline.testrun import TestRun
 
 
 def inputs(tree: PatchedTree, image: Image, *, context: JobContext) -> dict[str, str]:
-    """The tests, their runner, and the Python that they run under."""
+    """The tests, their runner, and the Python that they run under; nothing where there is no patch to prove."""
+    if not tree.patches:
+        return {}
     return {
         f"tests/patched/{context.job.package}": files.content_digest(context.tests_dir),
         f"tests/patched/{context.runner_path.name}": files.sha256_of(context.runner_path),
@@ -24,12 +27,18 @@ def inputs(tree: PatchedTree, image: Image, *, context: JobContext) -> dict[str,
 
 
 def run(tree: PatchedTree, image: Image, *, context: JobContext) -> UnitReport:
-    """What the tests said, which is what they must say. Raises: UnitError naming the tests that did not."""
+    """What the tests said, which is what they must say. Raises: UnitError naming the tests that did not.
+
+    A series without a patch has nothing to prove: no test runs.
+    """
     folders = [context.out_path / part.path for part in (tree.pristine, tree.patched)]
     names = [patch.file.path.name for patch in tree.patches]
     logs = [context.log_path.with_name(f"unit-{count}.log") for count in range(len(names) + 1)]
     junit_path = context.home_dir / "junit" / "unit.xml"
     junit_path.unlink(missing_ok=True)  # a run that is ended leaves none of an earlier one
+    if not tree.patches:
+        return _nothing_to_prove(context)
+    _refuse_untested(names, context)
     last: Path | None = None
     try:
         with context.engine.workspace(context.scratch_dir, read_only=[context.patched_dir, *folders]) as workspace:
@@ -59,6 +68,24 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> UnitReport:
         hint = "the log ends with where they failed; before it has all that ran on that part of the series"
         raise UnitError("unit-tests", wrong, hint=hint, log_path=context.log_path)
     return report
+
+
+def _nothing_to_prove(context: JobContext) -> UnitReport:
+    there = " (the tests that are there wait for one)" if context.tests_dir.is_dir() else ""
+    context.progress.note(f"the series of {context.job.package} has no patch, so there is nothing to prove{there}")
+    nothing = UnitOutcome(passed=(), failed=())
+    return UnitReport(python="", pristine=nothing, patched=nothing)
+
+
+def _refuse_untested(names: Sequence[str], context: JobContext) -> None:
+    """Raises: UnitError where nobody wrote a test yet, with what a test is."""
+    if not any(context.tests_dir.glob("test_*.py")):
+        raise UnitError(
+            "tests-missing",
+            f"tests/patched/{context.job.package} has no test_*.py, so nothing shows what {names[0]} does",
+            hint="write one: a unittest class with PATCH = "
+            f"'{number_of(names[0])}' that fails without the patch; the tree is in the variable PATCHED_TREE",
+        )
 
 
 def _end_log_with(failed: TestRun, wrong: str, log_path: Path) -> None:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Run the tests of a folder on a vdsm tree: runner.py TREE TESTS_DIR
+"""Run the tests of a folder on a package's tree: runner.py TREE TESTS_DIR
 
-TREE holds vdsm/virt/vm.py, patched or not. Every test_*.py of TESTS_DIR runs,
-in order of name; nothing is written into either folder. People read stderr.
-stdout gets one line of JSON and nothing else:
+TREE is the source, patched or not, or what is installed of it; tests find it
+in the variable PATCHED_TREE. Every test_*.py of TESTS_DIR runs, in order of
+name; nothing is written into either folder. People read stderr. stdout gets one line of JSON and nothing else:
 
     {"python": "2.7.18", "tests": [{"name": "Class.test_x", "patch": "0001",
      "outcome": "passed|failed|error|absent", "seconds": 0.01,
@@ -198,11 +198,11 @@ def import_tests(tests_dir):
 
 def run_tests(tree, tests_dir):
     """The document to print. Raises CannotRun."""
-    if not os.path.isfile(os.path.join(tree, 'vdsm', 'virt', 'vm.py')):
-        raise CannotRun('no vdsm/virt/vm.py in %s' % tree)
+    if not os.path.isdir(tree):
+        raise CannotRun('no folder %s' % tree)
     if not os.path.isdir(tests_dir):
         raise CannotRun('no folder %s' % tests_dir)
-    os.environ['VDSM_TREE'] = tree
+    os.environ['PATCHED_TREE'] = tree
     outcomes = Outcomes()
     import_tests(tests_dir).run(outcomes)
     return {'python': platform.python_version(), 'tests': outcomes.records}

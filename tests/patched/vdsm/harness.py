@@ -2,7 +2,7 @@
 """A VM of the vdsm tree under test, its console events, and a fake clock.
 
 The tree is the folder that holds vdsm/clientIF.py and vdsm/virt/vm.py: an
-unpacked source, or usr/share of an installed package. VDSM_TREE names it.
+unpacked source, or usr/share of an installed package. PATCHED_TREE names it.
 Both files are the tree's own; what they import is a stand-in, so that neither
 libvirt nor the rest of vdsm is needed. Nothing is written into the tree.
 
@@ -217,7 +217,7 @@ class Tree(object):
     @classmethod
     def get(cls):
         if cls._loaded is None:
-            cls._loaded = cls(os.environ['VDSM_TREE'])
+            cls._loaded = cls(os.environ['PATCHED_TREE'])
         return cls._loaded
 
     def __init__(self, path):

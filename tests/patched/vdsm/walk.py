@@ -335,7 +335,7 @@ def main(arguments):
     if len(folders) != 1 or not os.path.isfile(
             os.path.join(folders[0], 'vdsm', 'virt', 'vm.py')):
         parser.error('one folder that holds vdsm/virt/vm.py')
-    os.environ['VDSM_TREE'] = os.path.abspath(folders[0])
+    os.environ['PATCHED_TREE'] = os.path.abspath(folders[0])
     from cases import host
     started = time.time()
     try:
