@@ -154,6 +154,12 @@ class SrpmError(PipelineError):
     exit_code = 40
 
 
+class ParcelError(PipelineError):
+    """A parcel is damaged, or is not of a job and a pipeline that are known here."""
+
+    exit_code = 41
+
+
 class LockedError(PipelineError):
     """Another run holds the lock."""
 

@@ -15,11 +15,22 @@ from pipeline import command
 from pipeline.model import File, Tree
 
 _COPY_SECONDS = 600
+_PIECE_BYTES = 1 << 20
 
 
 def sha256_of(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def prefix_sha256(path: Path, size_bytes: int) -> str:
+    """The sha256 of the first bytes of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while size_bytes > 0 and (piece := stream.read(min(size_bytes, _PIECE_BYTES))):
+            digest.update(piece)
+            size_bytes -= len(piece)
+    return digest.hexdigest()
 
 
 def file_record(path: Path, out_path: Path) -> File:

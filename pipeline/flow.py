@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import takewhile
 from typing import Any
 
 from pipeline import errors, model
@@ -100,6 +101,9 @@ TARGET_STAGES = (
         changes_its_inputs=True,
     ),
 )
+
+# What another machine may do: all of a job that needs no key.
+KEYLESS_STAGES = tuple(takewhile(lambda stage: stage.name != "sign", JOB_STAGES))
 
 STAGES = {stage.name: stage for stage in (*JOB_STAGES, *TARGET_STAGES)}
 
