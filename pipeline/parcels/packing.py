@@ -68,10 +68,12 @@ def _paths(home_dir: Path, out_path: Path, ledger: Ledger) -> Iterator[Path]:
     """All that the parcel holds, folders before what is in them, each once."""
     seen: set[Path] = set()
     for path in (*_recorded(home_dir, out_path, ledger), *_beside(home_dir)):
-        for each in (*_folders(path, home_dir), path):
-            if each not in seen:
-                seen.add(each)
-                yield each
+        above = []
+        while path != home_dir and path not in seen:
+            seen.add(path)
+            above.append(path)
+            path = path.parent
+        yield from reversed(above)
 
 
 def _recorded(home_dir: Path, out_path: Path, ledger: Ledger) -> Iterator[Path]:
@@ -98,10 +100,6 @@ def _beside(home_dir: Path) -> Iterator[Path]:
     attempt = attempt_of(home_dir)
     if attempt:
         yield from sorted(path for path in (home_dir / "logs" / attempt).iterdir() if path.is_file())
-
-
-def _folders(path: Path, home_dir: Path) -> list[Path]:
-    return [parent for parent in reversed(path.parents) if home_dir in parent.parents]
 
 
 def _walk(top_dir: Path) -> Iterator[Path]:
