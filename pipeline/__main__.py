@@ -3,7 +3,17 @@
 
 from __future__ import annotations
 
-from pipeline.commands import audit, engine, keys, mirror, packages, series, stages, upkeep  # noqa: F401  # they register
+from pipeline.commands import (  # noqa: F401  # they register
+    audit,
+    engine,
+    keys,
+    mirror,
+    packages,
+    parcels,
+    series,
+    stages,
+    upkeep,
+)
 from pipeline.commands.frame import main
 
 if __name__ == "__main__":

@@ -54,6 +54,8 @@ def plan_document(jobs: Sequence[JobOutcome]) -> dict[str, Any]:
 def job_document(job: JobOutcome) -> dict[str, Any]:
     contracts = job.contracts
     return {
+        "id": job.job.id,
+        "needs": None if job.needs is None else list(job.needs),
         "target": job.job.target,
         "package": job.job.package,
         "nevra": job.nevra,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from itertools import takewhile
 from typing import Any
@@ -102,13 +103,17 @@ TARGET_STAGES = (
     ),
 )
 
-# What another machine may do: all of a job that needs no key.
+# What another machine may do: all of a job that needs no key. As a last stage, it is named so.
 KEYLESS_STAGES = tuple(takewhile(lambda stage: stage.name != "sign", JOB_STAGES))
+KEYLESS = "job"
 
 STAGES = {stage.name: stage for stage in (*JOB_STAGES, *TARGET_STAGES)}
 
 
+@lru_cache
 def needed_for(last: str) -> frozenset[str]:
     """The names of the stages that must have passed for `last` to be done, itself included."""
+    if last == KEYLESS:
+        return frozenset(stage.name for stage in KEYLESS_STAGES)
     stage = STAGES[last]
     return frozenset({last}).union(*(needed_for(name) for name in (*stage.needs, *stage.gates)))

@@ -59,6 +59,11 @@ class Job:
     def __str__(self) -> str:
         return f"{self.target}/{self.package}"
 
+    @property
+    def id(self) -> str:
+        """Its name in plans, on command lines and in CIs; no package or target has an @ in its own."""
+        return f"{self.package}@{self.target}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
@@ -492,10 +497,12 @@ class StageOutcome:
 class JobOutcome:
     """All that one job did, as `result.json` and `--json` tell it.
 
-    `reason` is why in one sentence; `unpublished` are releases that were given out and are on no mirror.
+    `reason` is why in one sentence; `unpublished` are releases that were given out and are on no mirror. `needs` are
+    the ids of the jobs that it is built on; None while nobody has looked.
     """
 
     job: Job
+    needs: tuple[str, ...] | None = None
     reason: str = ""
     unpublished: tuple[Evr, ...] = ()
     source: str = ""

@@ -5,21 +5,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from pipeline import results
 from pipeline.chain import Chain
 from pipeline.context import JobContext, TargetContext
-from pipeline.engines.choice import engine_of
+from pipeline.engines.base import Engine
+from pipeline.engines.choice import engine_of, engine_or_given
+from pipeline.engines.given import GivenEngine
 from pipeline.errors import Interrupted, NetworkError, PipelineError
 from pipeline.flow import JOB_STAGES, STAGES, TARGET_STAGES, Stage, needed_for
 from pipeline.mirrors import lease
 from pipeline.mirrors.destination import find_destination
 from pipeline.mirrors.snapshot import publisher
-from pipeline.model import Job, JobOutcome, Publication, StageOutcome
+from pipeline.model import Image, Job, JobOutcome, Publication, StageOutcome
 from pipeline.progress import Progress
 from pipeline.reasons import reason
 from pipeline.settings import Settings
@@ -38,12 +40,16 @@ class TargetOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What to do up to `last_stage`; each attempt has log folders of its own name."""
+    """What to do up to `last_stage`; each attempt has log folders of its own name.
+
+    `images` are what those jobs were built in that came from other machines: none of it is built here.
+    """
 
     settings: Settings
     progress: Progress
     last_stage: str
     attempt: str
+    images: Mapping[Job, Image] = field(default_factory=dict)
 
     def perform(self, jobs: Iterable[Job], *, keep_going: bool = False) -> tuple[TargetOutcome, ...]:
         """Run what is needed. A failure ends the run; with `keep_going` only what needs it is left out."""
@@ -107,7 +113,7 @@ class Run:
 
     def _perform_target(self, target: str, jobs: tuple[Job, ...], *, keep_going: bool) -> TargetOutcome:
         try:
-            engine_of(self.settings, target)
+            self._engine_of(target)
         except PipelineError as error:
             return self._unusable(target, jobs, error)
         done: list[JobOutcome] = []
@@ -182,7 +188,7 @@ class Run:
             settings=self.settings,
             target_name=job.target,
             target=self.settings.target(job.target),
-            engine=engine_of(self.settings, job.target),
+            engine=GivenEngine(self.images[job]) if job in self.images else engine_of(self.settings, job.target),
             progress=self.progress,
             home_dir=home_dir,
             log_path=home_dir / "logs" / self.attempt / "stage.log",
@@ -190,13 +196,18 @@ class Run:
             package=self.settings.packages[job.package],
         )
 
+    def _engine_of(self, target: str) -> Engine:
+        """What a target's own stages have."""
+        given = next((image for job, image in self.images.items() if job.target == target), None)
+        return engine_or_given(self.settings, target, given) if given else engine_of(self.settings, target)
+
     def _target_context(self, target: str) -> TargetContext:
         home_dir = self.settings.out_path / target
         return TargetContext(
             settings=self.settings,
             target_name=target,
             target=self.settings.target(target),
-            engine=engine_of(self.settings, target),
+            engine=self._engine_of(target),
             progress=self.progress,
             home_dir=home_dir,
             log_path=home_dir / "logs" / self.attempt / "stage.log",

@@ -42,6 +42,16 @@ _FLAGS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
+_ONLY = click.option(
+    "--only", multiple=True, metavar="ID", help="One job, PACKAGE@TARGET as a plan names it; repeatable."
+)
+
+
+def with_job_flags(function: Callable[..., None]) -> Callable[..., None]:
+    """The flags of a command that does jobs, which can be named one by one as well."""
+    return _ONLY(with_flags(function))
+
+
 def with_flags(function: Callable[..., None]) -> Callable[..., None]:
     for flag in reversed(_FLAGS):
         function = flag(function)

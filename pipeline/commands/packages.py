@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.commands.frame import ended, exit_with, main, print_json, session_line, with_flags
+from pipeline.commands.frame import ended, exit_with, main, print_json, session_line, with_flags, with_job_flags
 from pipeline.commands.stages import perform
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 @main.command(help="Build the release a second time elsewhere, and tell which file of which package differs.")
-@with_flags
+@with_job_flags
 def reproduce(**flags: Any) -> None:
     def examine(settings: Settings, progress: Progress) -> int:
+        from pipeline import jobids
         from pipeline import reproduce as room
-        from pipeline.settings import choose_jobs
 
-        jobs = choose_jobs(settings, flags["targets"], flags["packages"])
+        jobs = jobids.choose(settings, flags["targets"], flags["packages"], flags["only"])
         reports = room.run(settings, progress, jobs, wait=not flags["no_wait"])
         room.tell(reports, progress)
         print_json(room.json_document(reports), flags)
@@ -39,7 +39,7 @@ def reproduce(**flags: Any) -> None:
     " With FILEs, hold these against the statements and SBOMs beside them, and their own digests."
 )
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE.rpm...]")
-@with_flags
+@with_job_flags
 def verify(paths: tuple[Path, ...], **flags: Any) -> None:
     def examine(settings: Settings, progress: Progress) -> int:
         if not paths:

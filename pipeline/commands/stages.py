@@ -9,14 +9,15 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.frame import exit_with, main, print_json, session_line, with_flags
+from pipeline.commands.frame import exit_with, main, print_json, session_line, with_job_flags
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
     from pipeline.errors import PipelineError
-    from pipeline.model import Job
+    from pipeline.model import Image, Job
     from pipeline.progress import Progress
     from pipeline.report.record import Told
     from pipeline.run import Run, TargetOutcome
@@ -28,7 +29,7 @@ _PROPOSED = ".proposed"
 
 def _stage_command(name: str, help_text: str, last_stage: str) -> None:
     @main.command(name=name, help=help_text)
-    @with_flags
+    @with_job_flags
     def command(**flags: Any) -> None:
         exit_with(lambda settings, progress: perform(last_stage, settings, progress, flags), flags)
 
@@ -56,26 +57,34 @@ for _name, _help, _last in (
 
 
 @main.command(help="All that a release does but the publish, for a proposal: no key, mirror or remote is touched.")
-@with_flags
+@with_job_flags
 def check(**flags: Any) -> None:
     exit_with(lambda settings, progress: perform("verify", _proposed(settings), progress, flags), flags)
 
 
 @main.command(help="Tell what a release would do, and why; do nothing.")
-@with_flags
+@with_job_flags
 def plan(**flags: Any) -> None:
     flags["dry_run"] = True
     exit_with(lambda settings, progress: perform("publish", settings, progress, flags), flags)
 
 
-def perform(last_stage: str, settings: Settings, progress: Progress, flags: dict[str, Any]) -> int:
-    """Run or plan up to a stage; the exit code."""
-    from pipeline import document, summary
+def perform(
+    last_stage: str,
+    settings: Settings,
+    progress: Progress,
+    flags: dict[str, Any],
+    *,
+    images: Mapping[Job, Image] | None = None,
+) -> int:
+    """Run or plan up to a stage; the exit code. `images` are what jobs were built in that came in parcels."""
+    from pipeline import document, jobids, summary
     from pipeline.run import Run, new_attempt
-    from pipeline.settings import choose_jobs
 
-    jobs = choose_jobs(settings, flags["targets"], flags["packages"])
-    run = Run(settings=settings, progress=progress, last_stage=last_stage, attempt=new_attempt())
+    jobs = tuple(images or jobids.choose(settings, flags["targets"], flags["packages"], flags["only"]))
+    run = Run(
+        settings=settings, progress=progress, last_stage=last_stage, attempt=new_attempt(), images=dict(images or {})
+    )
     refusal = _refusal(last_stage, settings, jobs, progress)
     if flags["dry_run"]:
         if refusal:
@@ -183,6 +192,8 @@ def _command_for(stage: str) -> str:
 
     if sys.argv[1] == "check" and (stage == "baseline" or "reserve" in needed_for(stage)):
         return session_line("check", sys.argv[2:])
+    if sys.argv[1] in ("job", "collect"):  # their words mean nothing to a stage's session
+        return session_line(sys.argv[1], sys.argv[2:])
     # The vendor's packages have no session of their own.
     session = {"baseline": "lint", "vendor": "sign"}.get(stage, stage)
     return session_line(session, sys.argv[2:])

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pipeline import command, hidden
 from pipeline.engines.base import Engine
 from pipeline.engines.container import ContainerEngine
+from pipeline.engines.given import GivenEngine
 from pipeline.engines.host import HostEngine
-from pipeline.errors import EngineError
+from pipeline.errors import EngineError, PipelineError
 from pipeline.hidden import Hidden
 from pipeline.images import image_reference
-from pipeline.model import EngineName
+from pipeline.model import EngineName, Image
 from pipeline.settings import Settings
 
 
@@ -19,6 +22,15 @@ def engine_of(settings: Settings, target_name: str) -> Engine:
     target = settings.targets[target_name]
     wish = settings.engine_override or target.engine
     return choose_engine(wish, image_reference(settings, target.image), hidden.of(settings))
+
+
+def engine_or_given(settings: Settings, target_name: str, image: Image) -> Engine:
+    """This machine's engine where it has the very same image; else one that stands for the machines that have it."""
+    with suppress(PipelineError):
+        engine = engine_of(settings, target_name)
+        if engine.identify() == image:
+            return engine
+    return GivenEngine(image)
 
 
 def choose_engine(wish: str, image: str, secrets: Hidden | None = None) -> Engine:

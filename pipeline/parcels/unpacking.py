@@ -55,6 +55,17 @@ def read_head(parcel_path: Path) -> Head:
         return _head_in(tar)
 
 
+def examine(parcel_path: Path) -> Head:
+    """The head of a parcel that is whole. Raises: ParcelError when it is not."""
+    with _told_of(parcel_path), tarfile.open(parcel_path, mode="r:") as tar:
+        found = _head_in(tar)
+        for member in _members(tar):
+            if member.name == END_NAME:
+                _refuse_damaged(tar, member, parcel_path)
+                return found
+        raise ValueError("it is cut short")
+
+
 @contextmanager
 def _told_of(parcel_path: Path) -> Iterator[None]:
     try:
