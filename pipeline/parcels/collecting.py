@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipeline import jobids
 from pipeline.errors import ParcelError
 from pipeline.files import sha256_of
 from pipeline.model import Job, JobOutcome
 from pipeline.parcels import head
 from pipeline.parcels.head import Head
 from pipeline.parcels.unpacking import examine
-from pipeline.settings import Settings, choose_jobs
+from pipeline.settings import Settings
 
 # What cannot be done again where the parcels are opened.
 _IN_AN_ENGINE = ("image", "fetch", "patch", "relations", "unit", "baseline", "build", "contracts")
@@ -24,7 +25,7 @@ def find(places: Sequence[Path], settings: Settings) -> dict[Job, Path]:
 
     Raises: ParcelError for none, for one that does not belong here, and for two different ones of one job.
     """
-    known = choose_jobs(settings, tuple(settings.targets), ())
+    known = jobids.known(settings)
     found: dict[Job, Path] = {}
     for path in _tars(places):
         told = examine(path)

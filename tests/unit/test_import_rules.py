@@ -131,12 +131,14 @@ MAY_IMPORT = {
     "parcels.collecting": {
         "errors",
         "files",
+        "jobids",
         "model",
         "parcels",
         "parcels.head",
         "parcels.unpacking",
         "settings",
     },
+    "jobids": {"errors", "model", "settings"},
     "parcels.head": {"files", "model"},
     "parcels.packing": {"errors", "files", "flow", "ledger", "model", "parcels", "parcels.head"},
     "parcels.unpacking": {
