@@ -97,9 +97,9 @@ class PackageHosts(_Section):
 class PackageSettings(_Section):
     """One package that the pipeline patches; `python` is the oldest that what we add must run on.
 
-    Where a tag of git is the source, `dist` says how its tarball comes about: by upstream's `make dist`, which the words
-    of `dist_prepare` make possible, or as git archives the tag. `installed_dir` is the folder of an installed package that
-    contracts find the source's layout in.
+    Where a tag of git is the source, `dist` says how its tarball comes about: by upstream's `make dist`, which the
+    words of `dist_prepare` make possible, or as git archives the tag. `installed_dir` is the folder of an installed
+    package that contracts find the source's layout in.
     `engine_properties` are the custom properties that steer the patches, and the regexes of their values;
     `engine_versions` the clusters' versions that the package serves, lowest first. `hosts` is what runs where it is
     installed.

@@ -54,13 +54,19 @@ def _tell_mirror(outcome: TargetOutcome, progress: Progress) -> None:
     progress.heading(f"on the mirror: {destination}, revision {outcome.publication.revision}")
     if Path(destination).is_absolute() and all(".demo" in job.evr for job in outcome.jobs):
         # The real packages need an el6 host; the demo's need nothing but each other.
-        names = " ".join(sorted({job.job.package for job in outcome.jobs}))
+        names = " ".join(sorted({name for job in outcome.jobs for name in _to_install(job)}))
         place = Path(destination).as_uri()
         progress.note(
             f"try it: dnf -y --refresh --installroot=/tmp/try --releasever=6 --repofrompath=new,{place} --repo=new"
             " --setopt=new.gpgcheck=1 --setopt=new.repo_gpgcheck=1"
             f" --setopt=new.gpgkey={place}/keys.asc install {names}"
         )
+
+
+def _to_install(job: JobOutcome) -> tuple[str, ...]:
+    """The package that has the job's name, else all that were built: a source need not make one of its own name."""
+    names = tuple(rpm.name for rpm in job.build.rpms) if job.build else ()
+    return (job.job.package,) if job.job.package in names or not names else names
 
 
 def _is_done(job: JobOutcome) -> bool:

@@ -42,6 +42,7 @@ packager = "A Packager <packager@example.org>"
 version = "4.16.30"
 label = "label"
 release_floor = 904
+installed_dir = "usr/share"
 
 [packages.vdsm.sources]
 demo = ["demo:tests/demo/vdsm"]
@@ -154,6 +155,7 @@ def checkout_dir(tmp_path: Path) -> Path:
     for name in ("patches/vdsm", "specs/vdsm", "tests/patched/vdsm", "containers/el6"):
         (folder / name).mkdir(parents=True)
     (folder / "pipeline.toml").write_text(SETTINGS)
+    (folder / "tests/patched/vdsm/test_it.py").write_text("# what a fake workspace is told to run\n")
     return folder
 
 

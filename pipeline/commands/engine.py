@@ -37,6 +37,7 @@ def engine_properties(current: str | None, current_file: Path | None, versions: 
 
     def work(settings: Settings, progress: Progress) -> int:
         from pipeline.engineproperties import merge, printed, telling
+
         name = _chosen_package(settings, flags["packages"])
         package = settings.packages[name]
         chosen = _chosen_versions(name, package, versions)

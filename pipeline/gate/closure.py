@@ -27,6 +27,7 @@ module_platform_id=platform:el6
 """
 _REPOSITORY = "\n[{name}]\nname={name}\nbaseurl={url}\nenabled=1\n"
 _SET = "set"
+_BESIDE = "beside"
 _UNRESOLVED = re.compile(r"^package: (?P<package>\S+) from \S+$|^ {4}(?P<wanted>\S.*)$", re.MULTILINE)
 _ANY_ARCH = "noarch"
 _HELP = ["dnf", "repoclosure", "--help"]
@@ -45,13 +46,15 @@ def unresolved(
     repositories: Mapping[str, Place],
     folder: Path,
     *,
+    beside: Sequence[Path] = (),
     arches: frozenset[str],
     timeout_seconds: float,
     log_path: Path,
 ) -> Iterator[Problem]:
     """Each requirement of the packages that neither they nor the repositories, by a name for each, meet.
 
-    `folder` is an empty one for dnf to work in; `arches` are those of the packages.
+    `beside` are packages that come with them and are looked at elsewhere. `folder` is an empty one for dnf to work in;
+    `arches` are those of the packages.
 
     Raises: CommandMissing without dnf or its plugin; NetworkError when a repository cannot be read.
     """
@@ -62,8 +65,10 @@ def unresolved(
             hint="apt-get install dnf dnf-plugins-core, or dnf install dnf-plugins-core",
         )
     _write_repository(packages, folder / _SET)
+    _write_repository(beside, folder / _BESIDE)
     config_path = folder / "dnf.conf"
-    urls = {_SET: (folder / _SET).as_uri(), **{name: place.url for name, place in repositories.items()}}
+    own = {name: (folder / name).as_uri() for name in (_SET, _BESIDE)}
+    urls = {**own, **{name: place.url for name, place in repositories.items()}}
     told = "".join(_REPOSITORY.format(name=name, url=url) for name, url in urls.items())
     config_path.write_text(_MAIN.format(folder=folder) + told, encoding="utf-8")
     argv = plan(config_path, arches=arches)

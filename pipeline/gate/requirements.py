@@ -29,10 +29,10 @@ def unmet(whose: str, headers: Sequence[Header], names: Iterable[str] = ()) -> I
             )
 
 
-def external(headers: Sequence[Header]) -> tuple[str, ...]:
-    """What the set requires of the hosts, sorted: capabilities, and files that no package of it has."""
-    provided = provided_by(header for header in headers if not header.is_source)
-    paths = {path for header in headers if not header.is_source for path in header.files}
+def external(headers: Sequence[Header], beside: Sequence[Header] = ()) -> tuple[str, ...]:
+    """What the set requires of the hosts, sorted: capabilities, and files, that no package of it has, or beside it."""
+    provided = provided_by(header for header in (*headers, *beside) if not header.is_source)
+    paths = {path for header in (*headers, *beside) if not header.is_source for path in header.files}
     return tuple(
         sorted({str(each) for _, each in _wanted(headers) if each.name not in provided and each.name not in paths})
     )

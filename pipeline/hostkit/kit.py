@@ -62,7 +62,7 @@ def _hosts(facts: RepositoryFacts, ours: Packages) -> dict[str, PackageHosts]:
 
 
 def _ways(facts: RepositoryFacts, hosts: dict[str, PackageHosts], everything: Packages) -> dict[str, Way]:
-    ours, vendor, previous = map(for_hosts, (facts.sets.ours, facts.sets.vendor, facts.sets.previous))
+    ours, vendor, previous = map(for_hosts, (facts.sets.ours, facts.sets.vendor, facts.sets.before))
     ways = {"upgrade": _upgrade(ours, hosts)}
     for name, told, back in (("vendor", "the vendor's packages", vendor), ("previous", "our release before", previous)):
         if back:

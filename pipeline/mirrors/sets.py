@@ -23,6 +23,15 @@ class Sets:
     vendor: tuple[PublishedRpm, ...] = ()
     previous: tuple[PublishedRpm, ...] = ()
 
+    @property
+    def before(self) -> tuple[PublishedRpm, ...]:
+        """What hosts had before our release: our previous one, and the vendor's of a package that came later.
+
+        Nothing where no package has a previous release: then the vendor's set is all that was.
+        """
+        had = {rpm.source for rpm in self.previous}
+        return (*self.previous, *(rpm for rpm in self.vendor if had and rpm.source not in had))
+
 
 def sets_of(new: Iterable[PublishedRpm], everything: Iterable[PublishedRpm]) -> Sets:
     """What comes to a repository, as a client tries it: of each source package of ours among the `new` its highest

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+Dist = Literal["", "make", "archive"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class About:
@@ -20,6 +22,6 @@ class About:
     version: str
     sha256: Mapping[str, str] = field(default_factory=dict)
     git_commits: Mapping[str, str] = field(default_factory=dict)
-    dist: Literal["", "make", "archive"] = ""
+    dist: Dist = ""
     dist_prepare: tuple[str, ...] = ()
     unpacks_by_itself: bool = False

@@ -70,9 +70,7 @@ def run(settings: Settings, wish: Wish, progress: Progress) -> Addition:
 def _refuse_name(settings: Settings, name: str) -> None:
     """Raises: UsageError for a name that is there, or that can be none."""
     if name in settings.packages:
-        raise UsageError(
-            "package-there", f"{SETTINGS} has a package {name} already", hint="change its settings there"
-        )
+        raise UsageError("package-there", f"{SETTINGS} has a package {name} already", hint="change its settings there")
     try:
         TypeAdapter(PackageName).validate_python(name)
     except ValidationError as error:
@@ -174,8 +172,8 @@ def _write(root_dir: Path, addition: Addition) -> None:
                 written.append(root_dir / path)
             files.write_whole(root_dir / path, content)
     except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
+        for each in written:
+            each.unlink(missing_ok=True)
         for folder in {path.parent for path in written if path.parent.is_dir()}:
             folder.rmdir()
         raise
@@ -186,7 +184,9 @@ def tell(addition: Addition, progress: Progress, *, dry_run: bool, next_line: st
     about, how = addition.about, "would be" if dry_run else "is"
     progress.heading(f"{about.name} {about.version} {how} built for {', '.join(addition.targets)}")
     for path, _ in addition.contents:
-        progress.note(f"{'would be' if dry_run else ''} {'added to' if path == SETTINGS else 'written'}: {path}".strip())
+        progress.note(
+            f"{'would be' if dry_run else ''} {'added to' if path == SETTINGS else 'written'}: {path}".strip()
+        )
     for name, digest in (*about.sha256.items(), *about.git_commits.items()):
         progress.note(f"pinned: {name} is {digest}")
     if dry_run:

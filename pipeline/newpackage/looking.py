@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline import files, gitenv, localgit, release
 from pipeline.errors import NetworkError, UsageError
 from pipeline.model import Source
-from pipeline.newpackage.about import About
+from pipeline.newpackage.about import About, Dist
 from pipeline.progress import Progress
 from pipeline.settings import Settings
 from pipeline.sources import srpm, upstream
@@ -96,7 +96,8 @@ def _look_at_yum(question: Question) -> About:
             f"{question.shown} has no source package {question.name} {question.version}".rstrip(),
             hint="call the package by the name that it has there; it may be no source repository",
         )
-    newest = max(fitting, key=functools.cmp_to_key(lambda one, other: release.compare(one.evr, other.evr)))
+    by_rpm = functools.cmp_to_key(release.compare)
+    newest = max(fitting, key=lambda entry: by_rpm(entry.evr))
     path = question.scratch_dir / "package.src.rpm"
     sourcerepo.fetch(newest, path, limits=limits, progress=progress)
     return _about_srpm(question, path, file_name(newest.url))
@@ -162,7 +163,7 @@ class _Tree:
             hint="call the package by the name that it has there, or give a source RPM: srpm:PATH-or-URL or yum:URL",
         )
 
-    def way_to_a_tarball(self) -> tuple[str, tuple[str, ...]]:
+    def way_to_a_tarball(self) -> tuple[Dist, tuple[str, ...]]:
         if "autogen.sh" in self.paths:
             return "make", ("./autogen.sh",)
         if "configure.ac" in self.paths or "configure.in" in self.paths:

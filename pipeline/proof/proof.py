@@ -30,14 +30,16 @@ def run(
     """
     deadline = time.monotonic() + timeout_seconds
     headers = {rpm.nevra: read_header(path_of(trial, rpm)) for rpm in trial.all_for_hosts}
-    stood_in = () if trial.host_repositories else requirements.of_the_host(tuple(headers.values()))
+    beside = [read_header(path_of(trial, rpm)) for rpm in trial.beside]
+    installed = (*headers.values(), *beside)
+    stood_in = () if trial.host_repositories else requirements.of_the_host(installed)
     folders = [trial.repository_dir, *_folders(trial)]
     with client.engine.workspace(scratch_dir, read_only=folders) as workspace:
         walk = Walk(
             trial=trial, client=client, workspace=workspace, headers=headers, log_path=log_path, deadline=deadline
         )
         try:
-            walk.prepare(_others(trial, stood_in, headers.values(), workspace, log_path))
+            walk.prepare(_others(trial, stood_in, installed, workspace, log_path))
             planned = steps.plan(trial)
             for number, step in enumerate(planned, start=1):
                 progress.detail(f"{client.label}: {number} of {len(planned)}: {step.sentence}")

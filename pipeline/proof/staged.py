@@ -10,11 +10,15 @@ from pathlib import Path
 from pipeline.context import TargetContext
 from pipeline.errors import VerifyError
 from pipeline.mirrors import layout, published
+from pipeline.mirrors.metadata.packages import read_packages
+from pipeline.mirrors.repodata import read_index
 from pipeline.mirrors.sets import Sets
 from pipeline.model import ProofReport
 from pipeline.proof import proof
+from pipeline.proof.beside import drawn_in
 from pipeline.proof.client import choose_client
-from pipeline.proof.trial import Trial, for_hosts, is_remote
+from pipeline.proof.trial import Packages, Trial, for_hosts, is_remote
+from pipeline.rpmheaders import read_header
 
 
 def prove(sets: Sets, staged_dir: Path, context: TargetContext) -> ProofReport:
@@ -50,14 +54,11 @@ def gather(sets: Sets, staged_dir: Path, folder: Path, context: TargetContext) -
             "the staged repository is not signed: no host could check what it installs",
             hint="name the key in pipeline.toml under [signing], or make one with `.venv/bin/nox -s key`",
         )
-    vendor, ours, previous = map(for_hosts, (sets.vendor, sets.ours, sets.previous))
-    everything = (*vendor, *ours, *previous)
-    there = [rpm for rpm in everything if not (staged_dir / rpm.href).exists()]
-    paths = dict(zip(there, published.fetch(there, context), strict=True))
-    for rpm in everything:
-        path = folder / rpm.href
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.symlink_to(paths.get(rpm, staged_dir / rpm.href).absolute())
+    vendor, ours, previous = map(for_hosts, (sets.vendor, sets.ours, sets.before))
+    everything = for_hosts((*vendor, *ours, *previous))
+    _bring(everything, staged_dir, folder, context)
+    beside = _beside(everything, folder)
+    _bring(beside, staged_dir, folder, context)
     return Trial(
         repository_dir=folder,
         vendor=vendor,
@@ -65,7 +66,26 @@ def gather(sets: Sets, staged_dir: Path, folder: Path, context: TargetContext) -
         previous=previous,
         key_paths=(folder / layout.REPODATA / layout.KEYS,),
         host_repositories=host_repositories(context),
+        beside=beside,
     )
+
+
+def _bring(rpms: Packages, staged_dir: Path, folder: Path, context: TargetContext) -> None:
+    there = [rpm for rpm in rpms if not (staged_dir / rpm.href).exists()]
+    paths = dict(zip(there, published.fetch(there, context), strict=True))
+    for rpm in rpms:
+        path = folder / rpm.href
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(paths.get(rpm, staged_dir / rpm.href).absolute())
+
+
+def _beside(sets: Packages, folder: Path) -> Packages:
+    """What the sets require of the repository's other packages: of those that another run built."""
+    primary_path = folder / read_index((folder / layout.REPOMD).read_bytes(), str(folder)).primary.href
+    names = {rpm.name for rpm in sets}
+    there = for_hosts(read_packages(primary_path, str(folder)))
+    others = {rpm.href: rpm for rpm in there if rpm.name not in names}
+    return drawn_in(primary_path, [read_header(folder / rpm.href) for rpm in sets], others) if others else ()
 
 
 def tell(report: ProofReport, context: TargetContext) -> None:

@@ -20,7 +20,8 @@ Packages = tuple[PublishedRpm, ...]
 class Trial:
     """A whole repository and the sets in it: `ours` is new, `vendor` and `previous` are what hosts come from.
 
-    `repository_dir` holds signed repodata and the packages of all three sets at their hrefs. `key_paths` are armored
+    `repository_dir` holds signed repodata and the packages of all three sets at their hrefs, and those `beside` them
+    that they require. `key_paths` are armored
     public keys, all that the client trusts. `host_repositories` (URLs or directories) have what hosts have besides;
     without any, a stand-in meets it.
     """
@@ -31,6 +32,7 @@ class Trial:
     previous: Packages
     key_paths: tuple[Path, ...]
     host_repositories: tuple[str, ...] = ()
+    beside: Packages = ()
 
     @property
     def all_for_hosts(self) -> Packages:

@@ -48,7 +48,7 @@ def spec_path(checkout_dir: Path, name: str) -> str:
         raise SrpmError(
             "spec-missing",
             f"the commit has {told}, where one is expected",
-            hint=f"if upstream's `make dist` writes the spec, set packages.{name}.dist to 'make'; else give a source RPM",
+            hint=f"where upstream's `make dist` writes it, set packages.{name}.dist to 'make'; else take a source RPM",
         )
     return found[0]
 

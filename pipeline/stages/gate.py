@@ -12,7 +12,7 @@ from pipeline.context import JobContext
 from pipeline.gate import closure, completeness, conflicts, readable, requirements, single
 from pipeline.gate.problem import Problem, refuse
 from pipeline.model import BuildResult, GateReport, SignedSet
-from pipeline.rpmheaders import Header
+from pipeline.rpmheaders import Header, read_header
 from pipeline.sources import places
 from pipeline.sources.places import Place
 
@@ -52,10 +52,15 @@ def run(signed: SignedSet, build: BuildResult, *, context: JobContext) -> GateRe
     headers = single.headers(paths, log_path=context.log_path)
     sets = _Sets(ours=headers[: len(signed.ours)], vendor=headers[len(signed.ours) :])
     found = [*(problem for header in sets.all for problem in readable.problems(header)), *_of_sets(sets, build)]
-    external = requirements.external(sets.ours), requirements.external(sets.vendor)
-    if hosts:
-        found.extend(_unresolved(signed, hosts, context))
-    refuse(found, context.log_path)
+    needed = _needed(context)
+    external = requirements.external(sets.ours, needed.ours), requirements.external(sets.vendor, needed.vendor)
+    unresolved = _unresolved(signed, hosts, context) if hosts else []
+    left = unresolved if _others(context) else []
+    refuse([*found, *(problem for problem in unresolved if not left)], context.log_path)
+    if left:
+        context.progress.warning(
+            f"left to verify: {left[0].message}; {' or '.join(_others(context))}, of the same target, may have it"
+        )
     more = completeness.more_than_vendor(sets.ours, sets.vendor)
     if more:
         context.progress.note(f"beside the vendor's packages there is {completeness.listed(more)}")
@@ -64,6 +69,23 @@ def run(signed: SignedSet, build: BuildResult, *, context: JobContext) -> GateRe
         checks=(*_CHECKS, *_told_besides(more, hosts)),
         external=() if hosts else tuple(sorted({*external[0], *external[1]})),
     )
+
+
+def _needed(context: JobContext) -> _Sets:
+    """The packages of ours that this one is built on, and their vendors'."""
+    paths = [
+        [context.out_path / rpm.file.path for each in context.needs for rpm in getattr(each, build).rpms]
+        for build in ("build", "baseline")
+    ]
+    ours, vendor = ([read_header(path) for path in those] for those in paths)
+    return _Sets(ours=tuple(ours), vendor=tuple(vendor))
+
+
+def _others(context: JobContext) -> tuple[str, ...]:
+    """The target's other packages that this one did not wait for: what they provide is known in the end alone."""
+    known = {context.job.package, *(each.package for each in context.needs)}
+    settings = context.settings
+    return tuple(name for name in settings.packages if name not in known and settings.builds(name, context.target_name))
 
 
 def _of_sets(sets: _Sets, build: BuildResult) -> Iterator[Problem]:
@@ -90,6 +112,11 @@ def _unresolved(signed: SignedSet, hosts: dict[str, Place], context: JobContext)
                 [context.out_path / rpm.file.path for rpm in rpms],
                 hosts,
                 Path(scratch),
+                beside=[
+                    context.out_path / rpm.file.path
+                    for each in context.needs
+                    for rpm in (*each.build.rpms, *each.baseline.rpms)
+                ],
                 arches=frozenset(rpm.arch for rpm in rpms),
                 timeout_seconds=context.settings.time_limits.download,
                 log_path=context.log_path,

@@ -19,8 +19,9 @@ def inputs(tree: PatchedTree, image: Image, *, context: JobContext) -> dict[str,
     """The tests, their runner, and the Python that they run under; nothing where there is no patch to prove."""
     if not tree.patches:
         return {}
+    tests_dir = context.tests_dir
     return {
-        f"tests/patched/{context.job.package}": files.content_digest(context.tests_dir),
+        f"tests/patched/{context.job.package}": files.content_digest(tests_dir) if tests_dir.is_dir() else "none",
         f"tests/patched/{context.runner_path.name}": files.sha256_of(context.runner_path),
         "python": context.target.python,
     }

@@ -24,6 +24,7 @@ packager = "me <me@example.org>"
 [packages.vdsm]
 version = "4.16.30"
 label = "ours"
+{more}
 [packages.vdsm.sha256]
 {sha256}
 [packages.vdsm.git_commits]
@@ -49,9 +50,11 @@ class Words(io.StringIO):
         return self.getvalue()
 
 
-def make_context(root: Path, *sources: str, sha256: str = "", commits: str = "", **flags: object) -> JobContext:
+def make_context(
+    root: Path, *sources: str, sha256: str = "", commits: str = "", more: str = "", **flags: object
+) -> JobContext:
     (root / "pipeline.toml").write_text(
-        SETTINGS.format(sources=list(sources) or ["demo:stand-in"], sha256=sha256, commits=commits)
+        SETTINGS.format(sources=list(sources) or ["demo:stand-in"], sha256=sha256, commits=commits, more=more)
     )
     settings = read_settings(root, environ={}, **flags)  # type: ignore[arg-type]
     home_dir = settings.out_path / "demo" / "vdsm"

@@ -12,16 +12,18 @@ from pathlib import Path
 import pytest
 
 from pipeline import command
+from pipeline.context import JobContext
 from pipeline.errors import BuildError, NetworkError, SrpmError, UsageError
 from pipeline.gitenv import is_remote
 from pipeline.sources import upstream
 from pipeline.stages import fetch
-from tests.unit.fetching import IMAGE, make_context, refusal, told
+from tests.unit import fetching
+from tests.unit.fetching import IMAGE, refusal, told
 from tests.unit.source_packages import SPEC
 
 AUTOGEN = """\
 #!/bin/sh -e
-test "$1" = --system
+test "$1" = --quick
 echo '4.16.30' > version
 """
 MAKEFILE = """\
@@ -31,6 +33,11 @@ dist:
 \tgit log --format=%s > vdsm-$$(cat version)/ChangeLog
 \ttar chof - vdsm-$$(cat version) | gzip -cn > vdsm-$$(cat version).tar.gz
 """
+
+
+def make_context(root: Path, *sources: str, more: str = "", **flags: object) -> JobContext:
+    """With what this upstream's checkout needs before `make dist`."""
+    return fetching.make_context(root, *sources, more=more or 'dist_prepare = ["./autogen.sh", "--quick"]', **flags)
 
 
 def git(folder: Path, *words: str) -> str:
@@ -89,6 +96,43 @@ def test_a_tag_becomes_a_source_rpm(root, repository, tag):
         assert {(each.uid, each.mtime) for each in archive.getmembers()} == {(0, 1_400_000_000)}
     assert told(context) == "", "a pinned commit is no cause for a warning"
     assert sorted((path, path.stat().st_mtime_ns, path.stat().st_nlink) for path in repository.rglob("*")) == before
+
+
+def test_a_tag_without_make_dist_is_taken_as_git_has_it(root, repository, tmp_path):
+    folder = tmp_path / "plain"
+    git(repository, "clone", "--quiet", ".", str(folder))
+    (folder / "packaging").mkdir()
+    git(folder, "mv", "vdsm.spec", "packaging/vdsm.spec")
+    git(folder, "rm", "--quiet", "autogen.sh", "Makefile")
+    git(folder, "commit", "--quiet", "--message", "plain")
+    git(folder, "tag", "plain")
+    context = make_context(root, f"git:{folder}@plain", more='dist = "archive"')
+    made = [fetch.run(IMAGE, context=context) for _ in range(2)]
+    assert made[0].file.sha256 == made[1].file.sha256
+    with tarfile.open(context.out_path / made[0].sources[0].path) as archive:
+        names = {each.name for each in archive.getmembers() if each.isfile()}
+        assert names == {"vdsm-4.16.30/README", "vdsm-4.16.30/packaging/vdsm.spec"}
+        assert {(each.uid, each.mtime) for each in archive.getmembers()} == {(0, 1_400_000_000)}
+
+
+@pytest.mark.parametrize("names", [(), ("a/vdsm.spec", "b/vdsm.spec")])
+def test_a_tag_without_a_spec_or_with_two_is_refused(root, tmp_path, names):
+    folder = tmp_path / "up"
+    for name in (*names, "README"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x\n")
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "x")
+    git(folder, "tag", "v1")
+    message = refusal(SrpmError, make_context(root, f"git:{folder}@v1", more='dist = "archive"'))
+    assert message.startswith("the commit has no vdsm.spec" if not names else "the commit has 2 files vdsm.spec (a/")
+
+
+def test_a_change_of_how_the_tarball_is_made_is_a_reason_to_fetch_again(root, repository):
+    contexts = [make_context(root, f"git:{repository}@v4.16.30", more=more) for more in ("", 'dist = "archive"')]
+    first, second = (fetch.inputs(IMAGE, context=context) for context in contexts)
+    assert {name for name in first if first[name] != second[name]} == {"tarball"}
 
 
 def test_the_same_tag_makes_the_same_tarball(root, repository):
@@ -165,7 +209,7 @@ def test_a_tag_of_another_version_is_refused(root, repository):
 
 def test_a_failing_autogen_names_the_log(root, repository):
     message = refusal_with_log(root, f"git:{repository}@broken")
-    assert message == "upstream's `./autogen.sh --system` ended with exit code 3"
+    assert message == "upstream's `./autogen.sh --quick` ended with exit code 3"
     assert "no autoconf here" in (root / "out/demo/vdsm/logs/fetch.log").read_text()
 
 
@@ -250,7 +294,6 @@ def test_what_git_goes_over_the_network_for(location, remote):
 
 
 def test_the_plan():
-    assert upstream.plan_autogen() == ["./autogen.sh", "--system"]
     assert upstream.plan_dist()[:2] == ["make", "dist"]
     assert "GZIP_ENV=-9n" in upstream.plan_dist()
     assert upstream.plan_environment(7)["SOURCE_DATE_EPOCH"] == "7"

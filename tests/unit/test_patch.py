@@ -149,11 +149,18 @@ def test_new_removed_and_renamed_files_are_applied(apply, content, format_patch)
         content("patched/vdsm/vm.py")
 
 
-def test_an_empty_series_is_refused_and_leaves_the_former_trees(apply, refusal, format_patch, settings):
+def test_an_empty_series_leaves_the_source_as_it_is(apply, content, settings):
+    tree = apply(BEFORE)
+    assert (tree.patches, content("patched/vdsm/vm.py")) == ((), BEFORE["vdsm/vm.py"])
+    assert list((settings.out_path / tree.steps.path).iterdir()) == []
+
+
+def test_a_patch_that_is_gone_from_the_series_is_told_and_leaves_the_former_trees(
+    apply, refusal, format_patch, settings
+):
     apply(BEFORE, format_patch(BEFORE, AFTER))
     before = tree_fingerprint(settings.out_path / "demo/vdsm/tree")
-    (settings.root_dir / "patches/vdsm/0001-x.patch").unlink()
-    assert refusal(BEFORE).reference == "series-empty"
+    assert refusal(BEFORE).reference == "patch-unlisted"
     assert tree_fingerprint(settings.out_path / "demo/vdsm/tree") == before
 
 

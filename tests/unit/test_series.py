@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PatchError
-from pipeline.series import read_series, without
+from pipeline.series import read_patches, read_series, without
 
 PATCH = """\
 From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001
@@ -106,9 +106,12 @@ def test_files_that_are_new_or_have_spaces_are_touched(patches_dir, write, forma
     assert set(read_series(patches_dir)[0].touched) == {"a file.py", "gone.py", "new dir/new.py"}
 
 
-def test_an_empty_series_is_refused(patches_dir, write, refusal):
+def test_an_empty_series_has_no_patch_and_is_refused_only_where_some_are_needed(patches_dir, write):
     write("# nothing yet\n")
-    assert refusal().message == f"{patches_dir / 'series'} names no patch, so there is nothing to build"
+    assert read_series(patches_dir) == ()
+    with pytest.raises(PatchError) as caught:
+        read_patches(patches_dir)
+    assert caught.value.message == f"{patches_dir / 'series'} names no patch, so there is nothing to try or to move"
 
 
 def test_two_patches_of_one_number_are_refused(patches_dir, write, refusal):

@@ -112,7 +112,7 @@ def test_a_wrong_key_is_named_with_its_mend(wrong_keys, change, told):
         (('mirror = "local"', 'mirror = "far"'), "targets.demo.mirror: there is no [mirrors.far]"),
         (('image = "el6"', 'image = "el7"'), "targets.el6.image: there is no [images.el7]"),
         (('image = "el6"\n', ""), "targets.el6.image: missing; only a target with engine 'host' needs no image"),
-        (('sources = "demo"', 'sources = "el7"'), "targets.demo.sources: there is no packages.vdsm.sources.el7"),
+        (('sources = "demo"', 'sources = "el7"'), "targets.demo.sources: no package has a list sources.el7"),
     ],
 )
 def test_a_name_that_refers_to_nothing_is_told(wrong_keys, change, told):
@@ -153,7 +153,7 @@ def test_dangling_names_are_told_together_with_other_errors(wrong_keys):
     assert "packages.vdsm.release_flor: unknown key; remove it or correct its name" in "; ".join(told)
     for dangling in (
         "targets.demo.mirror: there is no [mirrors.far]",
-        "targets.demo.sources: there is no packages.vdsm.sources.el7",
+        "targets.demo.sources: no package has a list sources.el7",
         "only a target with engine 'host' needs no image",
     ):
         assert dangling in told

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -410,7 +411,7 @@ def test_the_inputs_see_tests_runner_and_python(make_context, checkout_dir, imag
     (checkout_dir / "tests/patched/runner.py").write_text("")
 
     def inputs(target: str = "demo") -> dict[str, str]:
-        return unit.inputs(None, image, context=make_context(target=target))
+        return unit.inputs(SimpleNamespace(patches=("0001",)), image, context=make_context(target=target))
 
     first = inputs()
     assert inputs("el6") != first
