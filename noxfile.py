@@ -72,13 +72,7 @@ def add_command(name: str, what: str) -> None:
 def python(session: nox.Session, *words: str, env: dict[str, str] | None = None) -> None:
     # nox would mix the two streams, and kill what ctrl-C gave a moment to tidy up.
     session.run(
-        sys.executable,
-        *words,
-        external=True,
-        env=env,
-        stderr=sys.stderr,
-        interrupt_timeout=30.0,
-        terminate_timeout=10.0,
+        sys.executable, *words, external=True, env=env, stderr=sys.stderr, interrupt_timeout=30, terminate_timeout=10
     )
 
 
