@@ -53,6 +53,12 @@ class BuildError(PipelineError):
     exit_code = 10
 
 
+class OrderError(PipelineError):
+    """The packages cannot be built one behind the other: a cycle, one that nobody has, or one that two make."""
+
+    exit_code = 10
+
+
 class CommandTimedOut(PipelineError):
     """A command ran past its time limit; its whole process group was ended."""
 

@@ -15,6 +15,7 @@ from typing import Literal
 StageResult = Literal["ok", "cached", "failed", "skipped", "run"]
 SourceKind = Literal["srpm", "yum", "git", "demo"]
 PatchState = Literal["clean", "offset"]
+RebuildOn = Literal["change", "provides"]
 EngineName = Literal["host", "podman", "docker"]
 
 
@@ -135,18 +136,31 @@ class PatchedTree:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BinaryRelations:
+    """What one binary package gives and asks for when it is installed."""
+
+    name: str
+    provides: tuple[str, ...]
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Relations:
     """What a package asks for and gives, as rpm reads it from its spec; capabilities are as rpm prints them.
 
-    `makes` are the names of its binary packages. `missing` is what it needs to be built and the engine does not have;
-    empty where build requirements are not looked at.
+    `packages` are its binary packages, `provides` what any of them gives besides, by the settings. `missing` is what
+    it needs to be built and the engine does not have; empty where build requirements are not looked at.
     """
 
-    makes: tuple[str, ...]
-    provides: tuple[str, ...]
+    packages: tuple[BinaryRelations, ...]
     build_requires: tuple[str, ...]
-    requires: tuple[str, ...]
+    provides: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """The names of its binary packages."""
+        return tuple(package.name for package in self.packages)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,6 +282,15 @@ class Dependency:
     build: BuildResult
     baseline: BuildResult
     key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installed:
+    """An RPM of this run that was there when another package was built; `package` is what it was made of."""
+
+    package: str
+    file_name: str
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.dangling import dangling_names
 from pipeline.errors import SettingsError, UsageError
-from pipeline.model import Job, Source
+from pipeline.model import Job, RebuildOn, Source
 from pipeline.settingtypes import (
+    Capability,
     Commit,
     DistPattern,
     EngineRegex,
@@ -97,6 +98,7 @@ class PackageHosts(_Section):
 class PackageSettings(_Section):
     """One package that the pipeline patches; `python` is the oldest that what we add must run on.
 
+    `provides` are what only its build can tell, such as `pkgconfig(x)`: others are built behind it for these.
     Where a tag of git is the source, `dist` says how its tarball comes about: by upstream's `make dist`, which the
     words of `dist_prepare` make possible, or as git archives the tag. `installed_dir` is the folder of an installed
     package that contracts find the source's layout in.
@@ -117,6 +119,7 @@ class PackageSettings(_Section):
     installed_dir: FolderBelow = ""
     sources: dict[str, tuple[SourceText, ...]]
     lint_allowed: dict[str, Text] = {}
+    provides: tuple[Capability, ...] = ()
     engine_versions: tuple[Annotated[str, Field(pattern=r"^\d+\.\d+$")], ...] = ()
     engine_properties: dict[PropertyKey, EngineRegex] = {}
     hosts: PackageHosts = PackageHosts()
@@ -222,6 +225,7 @@ class _Document(_Section):
     default_targets: Annotated[tuple[str, ...], Field(min_length=1)]
     out_dir: str = "out"
     packager: Annotated[str, Field(pattern=r"^[^<>\n]+ <[^<>\s@]+@[^<>\s@]+>$")]
+    rebuild_on: RebuildOn = "change"
     time_limits: TimeLimits = TimeLimits()
     releases: ReleaseSettings = ReleaseSettings()
     packages: Annotated[dict[PackageName, PackageSettings], Field(min_length=1)]
@@ -281,6 +285,7 @@ def read_settings(
     source: str | None = None,
     engine: str | None = None,
     mirror: str | None = None,
+    rebuild_on: str | None = None,
     offline: bool = False,
     allow_dirty: bool = False,
     environ: Mapping[str, str] | None = None,
@@ -290,7 +295,7 @@ def read_settings(
     Raises: SettingsError that lists every wrong key; UsageError for a wrong flag.
     """
     path = root_dir / "pipeline.toml"
-    document = _load(path)
+    document = {**_load(path), **({"rebuild_on": rebuild_on} if rebuild_on else {})}
     given_out = out or (os.environ if environ is None else environ).get("PIPELINE_OUT", "")
     _refuse_odd_out(given_out)
     overrides = {

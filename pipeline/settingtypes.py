@@ -14,6 +14,8 @@ from pipeline.sourcespec import parse_source, sha256_digits
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _RELEASE_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _DIST_WORD = re.compile(r"(el|fc)\d+")
+# Source: rpm's dependencies manual: a Provides has one version, or none.
+_CAPABILITY = re.compile(r"[^\s,<>=]+( = [A-Za-z0-9._+~^:-]+)?")
 _MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What lies beside the packages' folders: in `out/<target>/`, and in `tests/patched/`.
 _TAKEN_FOLDERS = ("contracts", "ledger", "logs", "repo")
@@ -67,6 +69,12 @@ def _source_text(text: str) -> str:
     return text
 
 
+def _capability(text: str) -> str:
+    if not _CAPABILITY.fullmatch(text):
+        raise ValueError(f"'{text}' is no capability as rpm writes them: write a name, or a name, = and a version")
+    return text
+
+
 Seconds = Annotated[int, Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, AfterValidator(sha256_digits)]
@@ -77,6 +85,7 @@ EngineRegex = Annotated[str, AfterValidator(_engine_regex)]
 SourceText = Annotated[str, AfterValidator(_source_text)]
 # One piece of an RPM release: no '-' (it separates), no '~' or '^' (rpm 4.8 refuses them).
 ReleaseWord = Annotated[str, AfterValidator(_release_word)]
+Capability = Annotated[str, AfterValidator(_capability)]
 # Names become folders.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 PackageName = Annotated[Name, AfterValidator(_package_name)]

@@ -30,6 +30,11 @@ _FLAGS: tuple[Callable[[Any], Any], ...] = (
     click.option("--engine", type=click.Choice(["host", "podman", "docker", "auto"]), help="Where commands run."),
     click.option("--mirror", metavar="DEST", help="Name of a mirror, directory, rsync://…, or host:path."),
     click.option("--out", metavar="DIR", help="Where everything is made; default out/."),
+    click.option(
+        "--rebuild-on",
+        type=click.Choice(["change", "provides"]),
+        help="Which change of a package rebuilds those built on it; default: any change.",
+    ),
     click.option("--offline", is_flag=True, help="Use no network; what is not at hand is an error."),
     click.option("--allow-dirty", is_flag=True, help="Publish from a checkout with uncommitted changes."),
     click.option("--keep-going", is_flag=True, help="After a failure go on with what does not need it."),
@@ -132,6 +137,7 @@ def _settings(flags: dict[str, Any]) -> Settings:
         source=flags["source"],
         engine=flags["engine"],
         mirror=flags["mirror"],
+        rebuild_on=flags["rebuild_on"],
         offline=flags["offline"],
         allow_dirty=flags["allow_dirty"],
     )
