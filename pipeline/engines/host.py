@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline import command, hidden, marks
 from pipeline.command import CommandResult
 from pipeline.engines.base import HOST_NAME, Engine, Workspace
+from pipeline.engines.leash import DIES_WITH_US, PROCESSES_APART, UNDER_A_SHELL
 from pipeline.errors import EngineError
 from pipeline.hidden import Hidden
 from pipeline.model import EngineName, Image
@@ -102,10 +103,10 @@ def without_rights(secrets: Hidden) -> tuple[str, ...]:
     """
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs")
     as_nobody = nobody if os.getuid() == 0 and command.is_on_path("setpriv") else ()
-    unshare, back = _room()
-    hiding = (*unshare, "sh", "-c", _HIDE_ONLY, "-", *_counted(secrets.paths), *back)
-    if _works([*hiding, "true"]):
-        return (*hiding, *as_nobody)
+    for unshare, back in _rooms():
+        hiding = (*unshare, "sh", "-c", _HIDE_ONLY, "-", *_counted(secrets.paths), *back)
+        if _works([*hiding, "true"]):
+            return (*hiding, *as_nobody)
     return (*_without_network(), *as_nobody)
 
 
@@ -154,16 +155,23 @@ def _counted(paths: tuple[Path, ...]) -> tuple[str, ...]:
     return (str(len(paths)), *map(str, paths))
 
 
-def _room() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The prefix that makes a room without network for our own mounts, and the one that leaves root's rights there."""
+def _rooms() -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The prefix that makes a room without network for our own mounts, and the one that leaves root's rights there.
+
+    The strongest first, of which nothing is left when we are killed.
+    """
     user_id, group_id = os.getuid(), os.getgid()
-    all_of_them = ("--mount", "--net", "--uts")
+    room = ("unshare", "--mount", "--net", "--uts")
     if user_id == 0:
         fewer = ",".join(f"-{name}" for name in _UNDOING)
         weaken = ("setpriv", f"--bounding-set={fewer}", "--inh-caps=-all")
-        return ("unshare", *all_of_them), weaken if command.is_on_path("setpriv") else ()
-    back = ("unshare", "--user", f"--map-user={user_id}", f"--map-group={group_id}")
-    return ("unshare", "--user", "--map-root-user", *all_of_them), back
+        become, back = (), weaken if command.is_on_path("setpriv") else ()
+    else:
+        become = ("unshare", "--user", "--map-root-user")
+        back = ("unshare", "--user", f"--map-user={user_id}", f"--map-group={group_id}")
+    yield (*become, *DIES_WITH_US, *room, *PROCESSES_APART), (*back, *UNDER_A_SHELL)
+    yield (*become, *DIES_WITH_US, *room), back
+    yield (*become, *room), back
 
 
 def _walls(paths: tuple[Path, ...]) -> _Walls:
@@ -171,9 +179,11 @@ def _walls(paths: tuple[Path, ...]) -> _Walls:
     network = _without_network()
     if not network or not _guest_dir_is_there():
         return _Walls(unshare=network)
-    unshare, back = _room()
-    walls = _Walls(unshare=unshare, back=back, guest_dir=_HOST_GUEST_DIR, hidden=paths)
-    return walls if _works([*walls.prefix(_HOST_GUEST_DIR, "/"), "true"]) else _Walls(unshare=network)
+    for unshare, back in _rooms():
+        walls = _Walls(unshare=unshare, back=back, guest_dir=_HOST_GUEST_DIR, hidden=paths)
+        if _works([*walls.prefix(_HOST_GUEST_DIR, "/"), "true"]):
+            return walls
+    return _Walls(unshare=network)
 
 
 def _guest_dir_is_there() -> bool:
@@ -186,10 +196,15 @@ def _guest_dir_is_there() -> bool:
 def _without_network() -> tuple[str, ...]:
     """The prefix that cuts a command off the network, where this machine lets us."""
     prefix = ("unshare", "--net") if os.getuid() == 0 else ("unshare", "--user", "--map-current-user", "--net")
-    return prefix if command.is_on_path("unshare") and _works([*prefix, "true"]) else ()
+    for each in ((*prefix, *DIES_WITH_US), prefix):
+        if command.is_on_path("unshare") and _works([*each, "true"]):
+            return each
+    return ()
 
 
 def _works(argv: Sequence[str]) -> bool:
+    if not command.is_on_path(argv[0]):
+        return False
     return command.run(argv, timeout_seconds=_QUICK_SECONDS, accept=range(-64, 256)).exit_code == 0
 
 

@@ -15,16 +15,13 @@ from pathlib import Path
 from pipeline import command
 from pipeline.command import CommandResult
 from pipeline.engines.base import Engine, Workspace
+from pipeline.engines.leash import DIES_WITH_US, PROCESSES_APART, UNDER_A_SHELL
 from pipeline.errors import EngineError
 from pipeline.model import EngineName, Image
 
 _QUICK_SECONDS = 60
-# Ends with whoever started it, even if that was killed. Source: setpriv(1).
-_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 _BECOME_ROOT = ("unshare", "--user", "--map-root-user")
-_APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-# The first process of a namespace takes no signal that it does not expect: a shell stands there.
-_UNDER_A_SHELL = ("sh", "-c", '"$@"; exit $?', "sh")
+_APART = ("unshare", "--mount", *PROCESSES_APART)
 
 
 @dataclass(kw_only=True)
@@ -89,8 +86,8 @@ def plan_walls(become: Sequence[str], *, network: bool) -> tuple[tuple[str, ...]
     """
     apart = (*_APART, *(() if network else ("--net",)))
     return (
-        (*become, *_DIES_WITH_US, *apart, *_UNDER_A_SHELL),
-        (*become, *_DIES_WITH_US),
+        (*become, *DIES_WITH_US, *apart, *UNDER_A_SHELL),
+        (*become, *DIES_WITH_US),
     )
 
 
