@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -109,6 +110,18 @@ def lay(checkout_dir: Path, needs: Mapping[str, Sequence[str]], *, only: bool = 
         _lay_one(checkout_dir, name, needs[name])
         text += _SETTINGS.format(name=name)
     path.write_text(text, encoding="utf-8")
+
+
+def source_package(checkout_dir: Path, name: str) -> Path:
+    """The source RPM of a package that was laid, as a vendor would have it; made by rpmbuild."""
+    made_dir, source_dir = checkout_dir / "srpms", checkout_dir / "tests" / "demo" / name
+    made_dir.mkdir(exist_ok=True)
+    archive = made_dir / f"{name}-1.0.tar.gz"
+    subprocess.run(["tar", "--create", "--gzip", "--file", archive, f"{name}-1.0"], cwd=source_dir, check=True)
+    defines = [f"_sourcedir {made_dir}", f"_srcrpmdir {made_dir}", "_source_payload w9.gzdio", "dist .el6"]
+    words = [word for define in defines for word in ("--define", define)]
+    subprocess.run(["rpmbuild", "-bs", "--quiet", "--nodeps", *words, source_dir / f"{name}.spec"], check=True)
+    return made_dir / f"{name}-1.0-1.el6.src.rpm"
 
 
 def _lay_one(checkout_dir: Path, name: str, needs: Sequence[str]) -> None:

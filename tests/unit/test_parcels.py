@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import tarfile
 from collections.abc import Callable
@@ -13,16 +11,17 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ParcelError
-from pipeline.files import file_record, prefix_sha256, tree_record
+from pipeline.files import file_record, tree_record
 from pipeline.ledger import Ledger
 from pipeline.model import AppliedPatch, Evr, Image, Job, PatchedTree, Srpm
-from pipeline.parcels import head, packing, unpacking
+from pipeline.parcels import head, unpacking
 from pipeline.parcels.packing import pack
-from pipeline.parcels.unpacking import read_head, unpack
+from pipeline.parcels.unpacking import examine, read_head, unpack
+from tests.unit import parcelling
+from tests.unit.parcelling import Alter, Members
 
 INPUTS = {"image": "a" * 64}
 IMAGE = Image(engine="host", reference="Some OS", digest="RPM 4.18")
-Alter = Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]
 
 
 @pytest.fixture
@@ -85,19 +84,10 @@ def altered(parcel_path: Path) -> Callable[[Alter], Path]:
     """A function that makes a parcel whose members were altered, and whose end fits them again."""
 
     def make(alter: Alter) -> Path:
-        with tarfile.open(parcel_path) as tar:
-            members = [(each, tar.extractfile(each).read() if each.isreg() else b"") for each in tar]  # type: ignore[union-attr]
-        members.pop()
-        alter(members)
         path = parcel_path.with_name("altered.tar")
-        with path.open("w+b") as stream, tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for member, content in members:
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-            stream.flush()
-            end = tarfile.TarInfo(packing.END_NAME)
-            end.size = 64
-            tar.addfile(end, io.BytesIO(prefix_sha256(path, tar.offset).encode()))
+        members = parcelling.read(parcel_path)
+        alter(members)
+        parcelling.write(path, members)
         return path
 
     return make
@@ -189,7 +179,7 @@ def test_a_pipe_does_not_travel(home_dir, tmp_path):
 
 
 def _rename(name: str) -> Alter:
-    def alter(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    def alter(members: Members) -> None:
         member = next(each for each, _ in members if each.name == "srpm/a.src.rpm")
         member.name = name
 
@@ -197,14 +187,11 @@ def _rename(name: str) -> Alter:
 
 
 def _head_with(**facts: object) -> Alter:
-    def alter(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        members[0] = (members[0][0], json.dumps({**json.loads(members[0][1]), **facts}).encode())
-
-    return alter
+    return lambda members: parcelling.change_head(members, **facts)
 
 
 def _entry_with(before: str, after: str) -> Alter:
-    def alter(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    def alter(members: Members) -> None:
         for index, (member, content) in enumerate(members):
             if member.name == "ledger/fetch.json":
                 members[index] = (member, content.replace(before.encode(), after.encode()))
@@ -282,7 +269,7 @@ def test_an_entry_that_names_a_file_elsewhere_is_refused(home_dir, altered, tmp_
     )  # fmt: skip
     text = (out_path / "forged/ledger/fetch.json").read_bytes()
 
-    def alter(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    def alter(members: Members) -> None:
         for index, (member, _) in enumerate(members):
             if member.name == "ledger/fetch.json":
                 members[index] = (member, text)
@@ -296,8 +283,9 @@ def test_a_parcel_that_was_cut_short_is_refused(parcel_path, tmp_path, kept_byte
     content = parcel_path.read_bytes()
     parcel_path.write_bytes(content[:kept_bytes])
 
-    with pytest.raises(ParcelError):
-        unpack(parcel_path, tmp_path / "there")
+    for look in (lambda path: unpack(path, tmp_path / "there"), examine):
+        with pytest.raises(ParcelError):
+            look(parcel_path)
 
 
 def test_a_parcel_with_one_bit_turned_is_refused(parcel_path, tmp_path):
@@ -305,14 +293,15 @@ def test_a_parcel_with_one_bit_turned_is_refused(parcel_path, tmp_path):
     content[content.index(b"content of tree/patched/d/f")] ^= 1
     parcel_path.write_bytes(content)
 
-    with pytest.raises(ParcelError, match="its content is not what was packed"):
-        unpack(parcel_path, tmp_path / "there")
+    for look in (lambda path: unpack(path, tmp_path / "there"), examine):
+        with pytest.raises(ParcelError, match="its content is not what was packed"):
+            look(parcel_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar at all" * 100, b"\0" * 10_240])
 def test_another_file_is_no_parcel(tmp_path, content):
     (tmp_path / "parcel.tar").write_bytes(content)
-    for look in (lambda path: unpack(path, tmp_path / "there"), read_head):
+    for look in (lambda path: unpack(path, tmp_path / "there"), read_head, examine):
         with pytest.raises(ParcelError, match=r"parcel\.tar is no parcel"):
             look(tmp_path / "parcel.tar")
 
