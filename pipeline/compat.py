@@ -21,6 +21,7 @@ from pipeline.run import Run, empty_scratch, new_attempt
 from pipeline.series import SeriesPatch, number_of, read_patches
 from pipeline.settings import Settings
 from pipeline.sources.history import Commit, History
+from pipeline.sourcespec import parse_source
 
 _SHOWN = 5  # of many tags
 
@@ -95,7 +96,8 @@ def examine(repository: str, wish: Wish, context: JobContext) -> Report:
     if wish.watch:
         history.need_branch(wish.watch)
     version = context.package.version
-    tags = history.tags(wish.tags or f"v{version.rpartition('.')[0] or version}.*")
+    prefix = _tag_prefix(context)
+    tags = history.tags(wish.tags or f"{prefix}{version.rpartition('.')[0] or version}.*")
     verdicts = parallel.run_all(lambda tag: try_series(history, tag, patches), tags)
     verdicts = [_with_causes(history, verdict, verdicts, patches) for verdict in verdicts]
     untested: PipelineError | None = None
@@ -105,7 +107,7 @@ def examine(repository: str, wish: Wish, context: JobContext) -> Report:
         except (UnitError, CommandTimedOut, EngineError) as error:
             untested = error  # whether the series applies is known nevertheless
     good = [verdict.tag for verdict in verdicts if verdict.applies]
-    ours = f"v{version}"  # what hosts have now; where it is not among the tags, the highest that will do
+    ours = f"{prefix}{version}"  # what hosts have now; where it is not among the tags, the highest that will do
     since = (ours if ours in good else good[-1]) if wish.watch and good else ""
     return Report(
         package=context.job.package,
@@ -116,6 +118,13 @@ def examine(repository: str, wish: Wish, context: JobContext) -> Report:
         watch=tuple(_ahead(history, since, wish.watch, patches)) if since else (),
         untested=untested,
     )
+
+
+def _tag_prefix(context: JobContext) -> str:
+    """What stands before the version in upstream's tags: as in the package's own sources, else `v`."""
+    version, listed = context.package.version, context.package.sources.values()
+    tags = (parse_source(text).tag for texts in listed for text in texts)
+    return next((tag.removesuffix(version) for tag in tags if tag.endswith(version)), "v")
 
 
 def try_series(history: History, revision: str, patches: Sequence[SeriesPatch], *, last_only: str = "") -> TagVerdict:

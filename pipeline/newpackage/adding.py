@@ -98,7 +98,7 @@ def _lists(settings: Settings, wish: Wish) -> tuple[str, ...]:
     if not named:
         raise UsageError(
             "no-target",
-            f"no target takes {'a demo' if wish.source.kind == 'demo' else 'real'} sources",
+            f"no target takes {'demo' if wish.source.kind == 'demo' else 'real'} sources",
             hint=f"say which shall take it: --target NAME, of {', '.join(settings.targets)}",
         )
     return tuple(dict.fromkeys(named))
