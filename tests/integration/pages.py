@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-# `sh` runs here; `sh host` and `sh engine` on machines that we do not have; `text` is what the block before printed.
-KINDS = {"sh", "sh host", "sh engine", "text", "toml", "ini", "conf"}
+# `sh` runs here; `sh host` and `sh engine` on machines that we do not have; `text` is what the block before printed;
+# `yaml` stands in an example of `docs/ci/`.
+KINDS = {"sh", "sh host", "sh engine", "text", "toml", "ini", "conf", "yaml"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ a hypervisor, an engine or a network has are recorded, by fakes.
 from __future__ import annotations
 
 import configparser
+import json
 import re
 import shlex
 import shutil
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.checkout import ROOT
 from tests.integration.pages import Block, blocks, inline_sessions
@@ -35,7 +37,7 @@ SUBSTITUTIONS = (
     (r"https://git\.example\.org/vdsm-packaging\.git", "{origin}", "a clone of these very files"),
     (r"^cd vdsm-packaging$", "cd {root}", "where the demo was released already, which saves the time"),
     (r"--target el6-bullseye --source git:\S+", "--target demo", "no container, no vdsm"),
-    (r'--target el6\b|(?<=default_targets = \[)"el6"(?=\])', None, "CentOS 6 takes a container"),
+    (r'--target el6\b|(?<=@)el6\b|(?<=default_targets = \[)"el6"(?=\])', None, "CentOS 6 takes a container"),
     (r"/etc/vdsm-pipeline|~/\.config/vdsm-pipeline", "{home}/keys", "no folder of this machine's is touched"),
     (r"publisher@mirror\.example\.org:/srv/yum", "{home}/first", "a directory in place of a host"),
     (r"rsync://second\.example\.org", "{home}/second", "a directory in place of a host"),
@@ -74,9 +76,14 @@ class Reader:
     def read(self, block: Block) -> None:
         text = self.substituted(block.text)
         kind = block.kind.partition(" ")
-        {"sh": self._run, "text": self._compare, "toml": self._settings, "ini": self._repo, "conf": self._reasoned}[
-            kind[0]
-        ](block, text)
+        {
+            "sh": self._run,
+            "text": self._compare,
+            "toml": self._settings,
+            "ini": self._repo,
+            "conf": self._reasoned,
+            "yaml": self._workflow,
+        }[kind[0]](block, text)
         self.ran.append(block.place)
 
     def substituted(self, text: str) -> str:
@@ -115,6 +122,17 @@ class Reader:
         parser.read_string(text)
         (name,) = parser.sections()
         assert {"mirrorlist", "gpgkey", "gpgcheck", "repo_gpgcheck", "name"} == set(parser[name])
+
+    def _workflow(self, block: Block, text: str) -> None:
+        """Jobs of a GitHub workflow, which is right with them in it."""
+        example = yaml.safe_load((DOCS / "ci" / "github.yml").read_text())
+        jobs = {**example["jobs"], **yaml.safe_load(text)}
+        path = self.site.home / "workflow.yml"
+        # To YAML 1.1, `on` is a truth.
+        path.write_text(json.dumps({"on": example.pop(True), **example, "jobs": jobs}))
+        argv = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        assert done.returncode == 0, f"{block.place}: {done.stdout}"
 
     def _reasoned(self, block: Block, text: str) -> None:
         assert any(block.text.startswith(begin) and why for begin, why in NOT_RUN.items()), block.place
