@@ -408,7 +408,7 @@ def _refuse_unbuilt(
     unbuilt = [name for name in packages if name not in {job.package for job in jobs}]
     if jobs and not unbuilt:
         return
-    told = f"{unbuilt[0]} is" if unbuilt else "none of the packages is"
+    told = f"{unbuilt[0]} is not" if unbuilt else "none of the packages is"
     wanted = unbuilt[:1] or tuple(settings.packages)
     fit = [target for target in settings.targets if any(settings.builds(name, target) for name in wanted)]
     raise UsageError(

@@ -22,7 +22,7 @@ FAMILY_DIR = Path(__file__).with_name("family")
 def lay(checkout_dir: Path, *, names: Sequence[str] = NAMES, only: bool = False) -> None:
     """Make packages of these in a copy of the checkout: sources, patches, tests, templates, settings.
 
-    With `only`, they are all that it has: the settings of other packages are gone.
+    All targets build them. With `only`, they are all that it has: the settings of other packages are gone.
     """
     path = checkout_dir / "pipeline.toml"
     text = path.read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def lay(checkout_dir: Path, *, names: Sequence[str] = NAMES, only: bool = False)
         lay_patches(checkout_dir, name)
         about = About(name=name, version=VERSION)
         source = f"demo:tests/family/{name}"
-        text += "\n" + texts.block(about, source=source, lists=["demo"], label="family", python="")
+        text += "\n" + texts.block(about, source=source, lists=["demo", "el6"], label="family", python="")
     _write(path, text)
 
 

@@ -14,7 +14,8 @@ import pytest
 from pipeline import command
 from pipeline.context import JobContext
 from pipeline.errors import CommandMissing, GateError, NetworkError
-from pipeline.model import BuildResult, SignedSet
+from pipeline.files import file_record
+from pipeline.model import BuildResult, Dependency, SignedSet
 from pipeline.rpmheaders import Encoding, read_header
 from pipeline.stages import gate
 from tests.integration.packages import make, pass_gate, records
@@ -291,6 +292,37 @@ def test_dnf_says_whether_hosts_can_meet_the_rest(context, vendor, host_reposito
         "small-1.0-1.noarch requires libvirt, which no repository of the hosts has (1 other problem in the log)"
     )
     assert "small-1.0-1.noarch requires python >= 2.7, which no repository of the hosts has" in log_of(context)
+
+
+def test_what_another_package_of_the_target_may_have_is_left_to_verify(
+    context, vendor, host_repository, tmp_path, told
+):
+    packages = context.settings.packages
+    settings = context.settings.model_copy(update={"packages": {**packages, "other": packages["vdsm"]}})
+    context = with_hosts(replace(context, settings=settings), str(host_repository), offline=True)
+    ours = make(tmp_path / "ours", lines="Requires: python >= 2.6, libother.so.1")
+    assert pass_gate(context, ours, vendor).packages == 6
+    assert (
+        "left to verify: small-1.0-1.noarch requires libother.so.1, which no repository of the hosts has; other, of the"
+        " same target, may have it"
+    ) in told.getvalue()
+
+
+def test_what_the_package_is_built_on_meets_its_requirements(context, vendor, host_repository, tmp_path):
+    made = make(tmp_path / "other", name="other", lines="Provides: libother.so.1", subpackages={})
+    spec = context.home_dir / "other.spec"
+    spec.parent.mkdir(parents=True, exist_ok=True)
+    spec.write_text("Name: other\n")
+    source, *rpms = records(made, context, "other")
+    built = BuildResult(srpm=source, rpms=tuple(rpms), spec=file_record(spec, context.out_path))
+    packages = context.settings.packages
+    settings = context.settings.model_copy(update={"packages": {**packages, "other": packages["vdsm"]}})
+    context = with_hosts(replace(context, settings=settings), str(host_repository), offline=True)
+    context = replace(context, needs=(Dependency(package="other", build=built, baseline=built, key="1"),))
+    ours = make(tmp_path / "ours", lines="Requires: libother.so.1")
+    assert pass_gate(context, ours, vendor).checks
+    bad = make(tmp_path / "bad", lines="Requires: libother.so.2")
+    assert "requires libother.so.2, which no repository" in refused(context, bad, vendor).message
 
 
 def test_a_host_repository_that_is_not_there(context, vendor, tmp_path):

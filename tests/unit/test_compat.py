@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def line(**outcomes: str) -> str:
     """The runner's word on tests of patches: `t0001="passed"`."""
     tests = [{"name": f"A.{name}", "patch": name[1:], "outcome": outcome} for name, outcome in outcomes.items()]
     return json.dumps({"python": "2.7", "tests": tests})
+
+
+@pytest.mark.parametrize(
+    ("sources", "prefix"),
+    [
+        (("srpm:x.src.rpm", "git:/x@spice-gtk-4.16.30"), "spice-gtk-"),
+        (("git:/x@4.16.30",), ""),
+        (("git:/x@v4.16.29", "yum:http://example.org/"), "v"),
+    ],
+)
+def test_upstream_s_tags_are_written_as_the_package_s_own_source_has_them(make_context, sources, prefix):
+    context = make_context(target="el6")
+    package = context.package.model_copy(update={"sources": {"el6": sources}})
+    assert compat._tag_prefix(replace(context, package=package)) == prefix
 
 
 def test_tests_of_patches_that_the_series_has_no_more_are_left_out(examine):

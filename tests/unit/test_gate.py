@@ -205,6 +205,12 @@ def test_requirements_of_the_host_are_all_that_no_package_meets():
     assert list(requirements.unmet("our", both)) == []
 
 
+def test_what_the_packages_that_it_is_built_on_provide_is_not_the_host_s_to_meet():
+    ours = [header("a", requires=[wants("libb.so.1"), wants("/usr/share/b"), wants("c >= 1")])]
+    beside = [header("b", provides=[wants("libb.so.1")], files={"/usr/share/b": file()})]
+    assert requirements.external(ours, beside) == ("c >= 1",)
+
+
 # ---- metadata --------------------------------------------------------------------------------------
 
 GOOD = [(kind, f"repodata/0123-{kind}.xml.gz", "sha256") for kind in metadata.BASE_KINDS]

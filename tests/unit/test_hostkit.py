@@ -92,6 +92,19 @@ def test_the_exact_packages_of_the_state_and_none_that_hosts_do_not_have() -> No
     assert "debuginfo" not in playbook.text(made) + runbook.text(made)
 
 
+def test_back_to_before_our_release_is_the_vendor_s_set_for_a_package_that_came_with_it() -> None:
+    new = (_rpm("greet", "1.el6", source="greet"), _rpm("greet", "1.el6.label.1", source="greet"))
+    made = _kit(_facts(*_state(), *new))
+    back = made.ways["previous"]
+    assert {(rpm.name, rpm.evr.release) for rpm in back.packages} == {
+        ("vdsm", "0.el6.label.904"),
+        ("vdsm-cli", "0.el6.label.904"),
+        ("greet", "1.el6"),
+    }
+    assert back.first == (), "no package stays behind, and none is removed"
+    assert "previous" not in _kit(_facts(*new)).ways, "without a release before, the vendor's set is all there was"
+
+
 def test_playbook_and_page_have_the_same_commands() -> None:
     made = _kit(_facts(*_state()))
     page, values = runbook.text(made), _values(playbook.text(made))

@@ -155,6 +155,13 @@ def test_the_vendor_s_package_is_checked_again_after_a_change(run, rpmlint, conf
     assert rpmlint.asked == ["0.demo.label.904", "0.demo"]
 
 
+def test_a_package_without_a_configuration_is_told_what_to_write(make_context):
+    with pytest.raises(LintError) as caught:
+        lint.inputs(OURS, VENDORS, context=make_context())
+    assert caught.value.message.endswith("specs/vdsm/rpmlint.toml does not exist")
+    assert "Filters = []" in caught.value.hint
+
+
 def test_the_inputs_see_the_configuration_and_what_is_allowed(make_context, config_path):
     first = lint.inputs(OURS, VENDORS, context=make_context())
     config_path.write_text("Filters = ['x']\n")

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import SettingsError, UsageError
 from pipeline.model import Job, Source
-from pipeline.settings import choose_jobs, read_settings
+from pipeline.settings import choose_jobs, choose_package, choose_packages, read_settings
 from pipeline.sourcespec import parse_source
 
 DIGEST = "0123456789abcdef" * 4
@@ -368,3 +368,78 @@ def test_an_unknown_name_is_told_with_the_nearest(settings, targets, packages, m
     with pytest.raises(UsageError) as caught:
         choose_jobs(settings, targets, packages)
     assert (caught.value.message, caught.value.hint, caught.value.exit_code) == (message, hint, 2)
+
+
+SECOND = """
+[packages.small]
+version = "1.0"
+label = "label"
+
+[packages.small.sources]
+el6 = ["srpm:small.src.rpm"]
+"""
+
+
+@pytest.fixture
+def two(read):
+    """Reads the settings with a second package, which only el6 takes."""
+    return lambda **flags: read(("[targets.demo]", f"{SECOND}\n[targets.demo]"), **flags)
+
+
+def names(jobs) -> list[str]:
+    return [str(job) for job in jobs]
+
+
+def test_a_package_is_built_for_the_targets_whose_sources_it_has(two):
+    settings = two()
+    assert names(choose_jobs(settings, (), ())) == ["demo/vdsm"]
+    assert names(choose_jobs(settings, ("demo", "el6"), ())) == ["demo/vdsm", "el6/vdsm", "el6/small"]
+    assert names(choose_jobs(settings, ("demo", "el6"), ("small",))) == ["el6/small"]
+    assert names(choose_jobs(two(source="demo"), ("el6",), ())) == ["el6/vdsm"]
+
+
+def test_what_is_asked_for_and_not_built_is_told_with_the_target_that_builds_it(two):
+    for packages in (("small",), ("vdsm", "small")):
+        with pytest.raises(UsageError) as caught:
+            choose_jobs(two(), (), packages)
+        assert caught.value.message == "small is not built for demo: it has no list of sources for that"
+        assert caught.value.hint == "--target el6 builds it"
+
+
+def test_one_source_is_of_one_package(two):
+    settings = two(source="git:/somewhere@v1")
+    with pytest.raises(UsageError) as caught:
+        choose_jobs(settings, (), ())
+    assert caught.value.message == "--source is one package's, and 2 are asked for: vdsm, small"
+    assert caught.value.hint == "name the one that it is of: --package vdsm"
+    assert names(choose_jobs(settings, (), ("small",))) == ["demo/small"], (
+        "the source is given, whatever the target has"
+    )
+
+
+def test_packages_are_chosen_whatever_targets_build_them(two):
+    assert choose_packages(two(), ("small",)) == ("small",)
+    assert choose_package(two(), ("small",)) == "small"
+    with pytest.raises(UsageError, match="there are 2 packages"):
+        choose_package(two(), ())
+    with pytest.raises(UsageError, match="there is no package 'smal'"):
+        choose_packages(two(), ("smal",))
+
+
+def test_a_list_that_only_another_package_has_is_enough_for_a_target(two, wrong_keys):
+    assert two().targets["el6"].sources == "el6"
+    assert wrong_keys(('sources = "el6"', 'sources = "el9"')) == [
+        "targets.el6.sources: no package has a list sources.el9"
+    ]
+
+
+@pytest.mark.parametrize("name", ["logs", "repo", "ledger", "contracts"])
+def test_a_package_of_the_name_of_a_folder_of_ours(wrong_keys, name):
+    (told,) = wrong_keys(("[targets.demo]", f"{SECOND.replace('small', name)}\n[targets.demo]"))
+    assert f"no package can be called '{name}': the pipeline has a folder of that name" in told
+
+
+@pytest.mark.parametrize("folder", ["/usr", "../up", "a//b", "a/", "."])
+def test_a_folder_below_a_tree_leads_nowhere_else(wrong_keys, folder):
+    (told,) = wrong_keys(('installed_dir = "usr/share"', f'installed_dir = "{folder}"'))
+    assert told.startswith("packages.vdsm.installed_dir: string should match pattern")

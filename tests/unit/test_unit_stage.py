@@ -247,6 +247,9 @@ def run(make_context, make_srpm, image, settings, checkout_dir) -> Callable[...,
     return run_stage
 
 
+NOTHING = UnitOutcome(passed=(), failed=())
+
+
 def line(words: str) -> str:
     return json.dumps(document(words))
 
@@ -405,6 +408,31 @@ def test_a_runner_that_says_no_result_is_told_with_the_tree(run, tree):
 
     with pytest.raises(UnitError, match=f"the test runner's last word on the {tree} tree is no result"):
         run(answer)
+
+
+def test_without_a_patch_there_is_nothing_to_prove_and_no_test_runs(run, make_context, image, told, settings):
+    def never(tree: str, _: Path) -> str:
+        raise AssertionError(tree)
+
+    report = run(never, patches=0)
+    assert (report.pristine, report.patched, report.matrix, report.junit) == (NOTHING, NOTHING, (), None)
+    assert "has no patch, so there is nothing to prove (the tests that are there wait for one)" in told.getvalue()
+    assert unit.inputs(SimpleNamespace(patches=()), image, context=make_context()) == {}
+    assert not (settings.out_path / "demo/vdsm/junit/unit.xml").exists()
+
+
+@pytest.mark.parametrize("folder", ["there", "gone"])
+def test_a_patch_without_tests_is_told_what_to_write(run, checkout_dir, make_context, image, folder):
+    (checkout_dir / "tests/patched/vdsm/test_it.py").unlink()
+    if folder == "gone":
+        (checkout_dir / "tests/patched/vdsm").rmdir()
+    with pytest.raises(UnitError) as caught:
+        run(good)
+    message = "tests/patched/vdsm has no test_*.py, so nothing shows what 0001-x.patch does"
+    assert (caught.value.reference, caught.value.message) == ("tests-missing", message)
+    assert "PATCH = '0001'" in caught.value.hint
+    told = unit.inputs(SimpleNamespace(patches=("x",)), image, context=make_context())
+    assert (told["tests/patched/vdsm"] == "none") == (folder == "gone")
 
 
 def test_the_inputs_see_tests_runner_and_python(make_context, checkout_dir, image):
