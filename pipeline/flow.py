@@ -40,16 +40,24 @@ JOB_STAGES = (
     Stage(name="image", record=model.Image, error=errors.EngineError, changes_its_inputs=True),
     Stage(name="fetch", needs=("image",), record=model.Srpm, error=errors.NetworkError, version=2),
     Stage(name="patch", needs=("fetch", "image"), record=model.PatchedTree, error=errors.PatchError, version=3),
+    Stage(name="relations", needs=("patch", "image"), record=model.Relations, error=errors.OrderError),
     Stage(
         name="reserve",
         needs=("patch", "image"),
+        gates=("relations",),  # they say what it is built on, which decides its number
         record=model.Reservation,
         error=errors.ReleaseError,
         changes_its_inputs=True,  # the number that it gives out is the highest then
     ),
     Stage(name="render", needs=("patch", "reserve"), record=model.RenderedSpec, error=errors.SettingsError, version=2),
     Stage(name="unit", needs=("patch", "image"), record=model.UnitReport, error=errors.UnitError, version=2),
-    Stage(name="baseline", needs=("fetch", "image"), record=model.BuildResult, error=errors.BuildError),
+    Stage(
+        name="baseline",
+        needs=("fetch", "image"),
+        gates=("relations",),
+        record=model.BuildResult,
+        error=errors.BuildError,
+    ),
     Stage(name="build", needs=("render", "image"), record=model.BuildResult, error=errors.BuildError),
     Stage(
         name="contracts",

@@ -51,6 +51,14 @@ class Dependency:
     def __str__(self) -> str:
         return f"{self.name} {self.operator} {self.evr}" if self.evr else self.name
 
+    @classmethod
+    def read(cls, text: str) -> Dependency:
+        """From what `str()` gave; a name may have spaces, as `(a or b)` has."""
+        words = text.rsplit(" ", 2)
+        if len(words) == 3 and set(words[1]) <= set("<>=") and not text.startswith("("):
+            return cls(name=words[0], operator=words[1], evr=words[2])
+        return cls(name=text)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoding:

@@ -190,10 +190,10 @@ def _command_for(stage: str) -> str:
     """The command that runs up to a stage with the flags of this run; a check's asks no more of the world."""
     from pipeline.flow import needed_for
 
-    if sys.argv[1] == "check" and (stage == "baseline" or "reserve" in needed_for(stage)):
+    if sys.argv[1] == "check" and (stage in ("baseline", "relations") or "reserve" in needed_for(stage)):
         return session_line("check", sys.argv[2:])
     if sys.argv[1] in ("job", "collect"):  # their words mean nothing to a stage's session
         return session_line(sys.argv[1], sys.argv[2:])
-    # The vendor's packages have no session of their own.
-    session = {"baseline": "lint", "vendor": "sign"}.get(stage, stage)
+    # The vendor's packages have no session of their own, and what a spec asks for has none.
+    session = {"baseline": "lint", "relations": "reserve", "vendor": "sign"}.get(stage, stage)
     return session_line(session, sys.argv[2:])

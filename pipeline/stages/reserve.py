@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from pipeline import files, guard, release, rpmbuild
+from pipeline import guard, release, rendering, rpmbuild
 from pipeline.allocation.book import Book
 from pipeline.allocation.tags import Tags, Taken
 from pipeline.context import JobContext
@@ -24,7 +24,6 @@ from pipeline.mirrors import mirror, published
 from pipeline.mirrors.destination import find_destination
 from pipeline.model import BuildResult, Evr, Image, MirrorState, PatchedTree, PublishedRpm, Reservation, SignedSet, Srpm
 from pipeline.sources.address import redacted
-from pipeline.spectext import read_spec
 
 # Rises when the pipeline makes other packages of the same input.
 _MAKING = "1"
@@ -75,7 +74,7 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> Reservation:
             number = same.number if same else _next_number(state, book, there, context)
             wish = same or Reservation(
                 number=number,
-                evr=_evr(tree.srpm, number, context),
+                evr=rendering.evr_of(tree.srpm, number, context),
                 input_sha256=digest(wanted),
                 inputs=tuple(wanted.items()),
             )
@@ -108,7 +107,7 @@ def foresee(srpm: Srpm, tree: PatchedTree | None, image: Image | None, *, contex
     if tree is not None and image is not None:
         known = _known(book, there)
         same = _of_the_same_input(known, srpm, digest(release_inputs(tree, image, context)), state, context)
-    next_evr = same.evr if same else _evr(srpm, _next_number(state, book, there, context), context)
+    next_evr = same.evr if same else rendering.evr_of(srpm, _next_number(state, book, there, context), context)
     guard.refuse(next_evr, guard.rivals(state.packages, context.job.package, but=next_evr))
     return Foreseen(
         next=next_evr,
@@ -140,19 +139,15 @@ def _refuse_future(tree: PatchedTree) -> None:
 def release_inputs(tree: PatchedTree, image: Image, context: JobContext) -> dict[str, str]:
     """Name -> digest or value of all that decides what the packages of a release hold."""
     package = context.job.package
-    template_path = context.specs_dir / f"{package}.spec.j2"
     return {
         "source RPM": tree.srpm.file.sha256,
         **{f"patches/{package}/{patch.file.path.name}": patch.file.sha256 for patch in tree.patches},
         "order of the series": ",".join(patch.file.path.name for patch in tree.patches),
-        f"specs/{package}/{template_path.name}": files.sha256_of(template_path)
-        if template_path.exists()
-        else "missing",
-        "label": context.package.label,
-        "packager": context.settings.packager,
+        **rendering.inputs(context),
         **rpmbuild.macro_inputs(context.target),
         "engine": image.engine,
         "image": f"{image.reference} ({image.digest[:12] if image.engine != 'host' else image.digest})",
+        **{f"built on {need.package}": need.key for need in context.needs},
         "making": _MAKING,
     }
 
@@ -169,18 +164,6 @@ def tags_of(srpm: Srpm, context: JobContext) -> Tags:
         prefix=f"release/{context.job.package}/{context.target_name}/",
         tagger=context.settings.packager,
         offline=context.settings.offline,
-    )
-
-
-def _evr(srpm: Srpm, number: int, context: JobContext) -> Evr:
-    from pipeline import overlay  # late: specfile loads rpm, and most runs need no new number
-
-    vendor = overlay.VendorSpec(read_spec(context.out_path / srpm.spec.path))
-    ours = f"{vendor.release}.{context.package.label}.{number}"
-    return Evr(
-        epoch=srpm.evr.epoch,
-        version=srpm.evr.version,
-        release=release.expand(ours, context.target.rpm_macros()),
     )
 
 
@@ -229,7 +212,7 @@ def _of_the_same_input(
         for each in known
         if each.input_sha256 == input_sha256
         and not _obstacle(each, state, context)
-        and each.evr == _evr(srpm, each.number, context)
+        and each.evr == rendering.evr_of(srpm, each.number, context)
     ]
     return max(same, key=lambda each: each.number, default=None)
 

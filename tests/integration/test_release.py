@@ -12,8 +12,8 @@ import jsonschema
 
 from tests.integration.checkout import ROOT, Checkout
 
-STAGES = ["image", "fetch", "patch", "reserve", "render", "unit", "baseline", "build", "contracts", "lint", "changes",
-          "provenance", "vendor", "sign", "gate", "repo", "verify", "publish"]  # fmt: skip
+STAGES = ["image", "fetch", "patch", "relations", "reserve", "render", "unit", "baseline", "build", "contracts", "lint",
+          "changes", "provenance", "vendor", "sign", "gate", "repo", "verify", "publish"]  # fmt: skip
 NAMES = {
     "vdsm",
     "vdsm-cli",
@@ -98,8 +98,8 @@ def test_a_plan_tells_what_would_run_and_does_nothing(checkout: Checkout) -> Non
 
 
 def test_a_session_does_what_it_needs_and_no_more(checkout: Checkout) -> None:
-    assert list(checkout.run("render").stages) == STAGES[:5]
-    assert list(checkout.run("lint").stages) == [*STAGES[:5], "baseline", "build", "lint"]
+    assert list(checkout.run("render").stages) == STAGES[:6]
+    assert list(checkout.run("lint").stages) == [*STAGES[:6], "baseline", "build", "lint"]
 
 
 def test_an_edited_result_is_made_again(released: Checkout) -> None:

@@ -174,5 +174,5 @@ def test_a_dry_run_plans(pipeline):
     assert told.returncode == 0
     assert told.stderr == ""
     assert [stage["stage"] for stage in json.loads(told.stdout)["jobs"][0]["stages"]] == [
-        "image", "fetch", "patch", "reserve", "render"
+        "image", "fetch", "patch", "relations", "reserve", "render"
     ]  # fmt: skip

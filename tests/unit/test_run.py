@@ -189,4 +189,4 @@ def test_the_wanted_stages_are_those_that_the_last_one_needs(new_run, played):
     (outcome,) = new_run("contracts").perform(JOBS[:1])
     names = [row.stage for row in outcome.jobs[0].stages]
     assert names == [name for name in flow.STAGES if name in flow.needed_for("contracts")]
-    assert names == ["image", "fetch", "patch", "reserve", "render", "build", "contracts"]
+    assert names == ["image", "fetch", "patch", "relations", "reserve", "render", "build", "contracts"]
