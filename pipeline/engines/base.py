@@ -13,11 +13,12 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.command import CommandResult
+from pipeline.errors import EngineError
 from pipeline.model import EngineName, Image
 
 # What commands take for the name of their machine: it ends up in packages.
@@ -66,6 +67,21 @@ class Engine(ABC):
             yield self._open(dir_path, tuple(path.resolve() for path in read_only))
         finally:
             shutil.rmtree(dir_path, ignore_errors=True)
+
+    def with_packages(
+        self, rpms: Sequence[Path], parent_dir: Path, *, nodeps: bool, log_path: Path | None = None
+    ) -> AbstractContextManager[Engine]:
+        """An engine like this one whose commands see these RPMs installed; nothing of them stays behind it.
+
+        With `nodeps` it does not matter what else they require. What is made for it lies below `parent_dir`.
+
+        Raises: CommandTimedOut, EngineError.
+        """
+        raise EngineError(
+            "no-packages-here",
+            f"engine '{self.name}' cannot be given {', '.join(path.name for path in rpms)} to build on",
+            hint="build what needs another package of the run on a host, or in podman or docker",
+        )
 
     def _make_dir(self, parent_dir: Path) -> Path:
         parent_dir.mkdir(parents=True, exist_ok=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipeline import command
 from pipeline.command import CommandResult
+from pipeline.engines import derived, layer
 from pipeline.engines.base import HOST_NAME, Engine, Workspace
 from pipeline.errors import CommandFailed, CommandTimedOut, EngineError
 from pipeline.model import EngineName, Image
@@ -76,7 +78,7 @@ class _ContainerWorkspace(Workspace):
         cwd: Path | None = None,
         capture: bool = False,
     ) -> CommandResult:
-        name = f"{_CONTAINER_LABEL}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        name = _free_name()
         if not self.as_root:
             _give_to_builder(self.dir)
         try:
@@ -99,11 +101,11 @@ class _ContainerWorkspace(Workspace):
             )
         except CommandFailed as error:
             if error.command_exit_code < 0:  # the client was killed, which the container does not notice
-                _remove(self.program, name)
+                derived.remove_container(self.program, name)
             raise _engine_failure(error, self.program, self.image) from None
         except (CommandTimedOut, KeyboardInterrupt):
             # The client is gone; the container is not the client's child.
-            _remove(self.program, name)
+            derived.remove_container(self.program, name)
             raise
 
 
@@ -141,6 +143,38 @@ class ContainerEngine(Engine):
             network=self._network,
         )
 
+    @contextmanager
+    def with_packages(
+        self, rpms: Sequence[Path], parent_dir: Path, *, nodeps: bool, log_path: Path | None = None
+    ) -> Iterator[Engine]:
+        """In an image of their own, which is removed at the end."""
+        image, container = derived.free_name(), _free_name()
+        derived.reap(self.name)
+        with self.workspace(parent_dir) as workspace:
+            for path in rpms:
+                shutil.copyfile(path, workspace.dir / path.name)
+            argv = plan_container(
+                derived.plan_install(nodeps=nodeps),
+                program=self.name,
+                image=self.image,
+                name=container,
+                workspace_dir=workspace.dir,
+                read_only=(),
+                env={},
+                cwd=str(_GUEST_DIR),
+                as_root=True,
+                keep=True,
+            )
+            try:
+                derived.make(self.name, argv, container, image, log_path=log_path)
+            except CommandFailed as error:
+                failure = _engine_failure(error, self.name, self.image)
+                raise (layer.refused(rpms, error) if failure is error else failure) from None
+        try:
+            yield ContainerEngine(self.name, image, as_root=self._as_root, network=self._network)
+        finally:
+            derived.remove(self.name, image)
+
 
 def plan_container(
     argv: Sequence[str],
@@ -154,13 +188,14 @@ def plan_container(
     cwd: str,
     as_root: bool = False,
     network: bool = False,
+    keep: bool = False,
 ) -> list[str]:
     """The engine's command line for `argv`; the same words serve podman and docker."""
     mounts = [f"type=bind,source={workspace_dir},target={_GUEST_DIR}"]
     mounts += [f"type=bind,source={path},target=/mnt/{index},readonly" for index, path in enumerate(read_only)]
     variables = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(_GUEST_DIR), **env}
     return [
-        program, "run", "--rm", "--name", name, "--label", _CONTAINER_LABEL,
+        program, "run", *([] if keep else ["--rm"]), "--name", name, "--label", _CONTAINER_LABEL,
         *([] if network else ["--network", "none"]),
         "--hostname", HOST_NAME, "--pull", "never", "--security-opt", "label=disable",
         *(["--user", "0:0"] if as_root else _user_arguments(program)),
@@ -179,13 +214,11 @@ def _reap(program: str) -> None:
     for name in listed.stdout.split():
         process_id = name.removeprefix(f"{_CONTAINER_LABEL}-").partition("-")[0]
         if not Path(f"/proc/{process_id}").exists():
-            _remove(program, name)
+            derived.remove_container(program, name)
 
 
-def _remove(program: str, name: str) -> None:
-    """Kill first: podman's `rm --force` asks politely and waits ten seconds."""
-    for words in (["kill", name], ["rm", "--force", name]):
-        command.run([program, *words], timeout_seconds=_QUICK_SECONDS, accept=range(256), tidies=True)
+def _free_name() -> str:
+    return f"{_CONTAINER_LABEL}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def _user_arguments(program: str) -> list[str]:

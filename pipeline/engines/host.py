@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from pipeline import command, hidden, marks
 from pipeline.command import CommandResult
+from pipeline.engines import layer
 from pipeline.engines.base import HOST_NAME, Engine, Workspace
 from pipeline.engines.leash import DIES_WITH_US, PROCESSES_APART, UNDER_A_SHELL
-from pipeline.errors import EngineError
+from pipeline.errors import CommandFailed, EngineError
 from pipeline.hidden import Hidden
 from pipeline.model import EngineName, Image
 
@@ -62,8 +64,9 @@ class HostEngine(Engine):
 
     name: EngineName = "host"
 
-    def __init__(self, secrets: Hidden | None = None) -> None:
+    def __init__(self, secrets: Hidden | None = None, layer_dir: Path | None = None) -> None:
         self._hidden = secrets or hidden.always()
+        self._layer_dir = layer_dir
 
     @lru_cache(maxsize=1)  # noqa: B019  # one engine lives as long as the run
     def identify(self) -> Image:
@@ -93,7 +96,28 @@ class HostEngine(Engine):
                 hint="build in a container (--engine podman), or allow user namespaces:"
                 " `sysctl kernel.unprivileged_userns_clone=1`",
             )
-        return _HostWorkspace(dir=dir_path, read_only=read_only, walls=walls)
+        return _HostWorkspace(dir=dir_path, read_only=read_only, walls=replace(walls, layer_dir=self._layer_dir))
+
+    @contextmanager
+    def with_packages(
+        self, rpms: Sequence[Path], parent_dir: Path, *, nodeps: bool, log_path: Path | None = None
+    ) -> Iterator[Engine]:
+        """Laid over this machine's own files, in the room of each command."""
+        walls = _walls(self._hidden.paths)
+        if walls.guest_dir is None:
+            raise _no_layers("a room of its own for a command")
+        dir_path = self._make_dir(parent_dir)
+        try:
+            copies = [dir_path / path.name for path in rpms]  # rpm takes no odd letters in a path
+            for path, copy in zip(rpms, copies, strict=True):
+                shutil.copyfile(path, copy)
+            layer_dir = dir_path / "layer"
+            layer_dir.mkdir()
+            layer.make(layer_dir, copies, walls.unshare, nodeps=nodeps, log_path=log_path)
+            _try_layer(replace(walls, layer_dir=layer_dir), dir_path, log_path)
+            yield HostEngine(self._hidden, layer_dir)
+        finally:
+            _remove(dir_path)
 
 
 def without_rights(secrets: Hidden) -> tuple[str, ...]:
@@ -110,11 +134,44 @@ def without_rights(secrets: Hidden) -> tuple[str, ...]:
     return (*_without_network(), *as_nobody)
 
 
+def _try_layer(walls: _Walls, dir_path: Path, log_path: Path | None) -> None:
+    """Raises: EngineError where this machine lets nobody lay one folder over another."""
+    try:
+        command.run(
+            [*walls.prefix(dir_path, "/"), "true"],
+            timeout_seconds=_QUICK_SECONDS,
+            env={"HOME": str(walls.guest_dir)},
+            log_path=log_path,
+        )
+    except CommandFailed as error:
+        raise _no_layers(f"one folder over another ({error.message})", log_path) from None
+
+
+def _no_layers(what: str, log_path: Path | None = None) -> EngineError:
+    return EngineError(
+        "no-layers",
+        f"packages of this run cannot be built on here: this machine does not let us make {what}",
+        hint="build in a container (--engine podman), or allow user namespaces and overlayfs:"
+        " `sysctl kernel.unprivileged_userns_clone=1`, `modprobe overlay`",
+        log_path=log_path,
+    )
+
+
+def _remove(dir_path: Path) -> None:
+    """What packages install may be folders that nobody may write to, their owner neither."""
+    for folder, names, _ in os.walk(dir_path):
+        for path in (Path(folder, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(dir_path, ignore_errors=True)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Walls:
     """What stands round a command on this host: no network, no key, and where it can be, one path and one host name.
 
-    `back` makes a user who was root of the walls, to build them, who he was, and takes from root what undoes a mount.
+    `layer_dir` has packages to be laid over the host's own. `back` makes a user who was root of the walls, to build
+    them, who he was, and takes from root what undoes a mount.
     Source: unshare(1), mount(8), setpriv(1). Mounts and names that are made so end with the command.
     """
 
@@ -122,11 +179,12 @@ class _Walls:
     back: tuple[str, ...] = ()
     guest_dir: Path | None = None
     hidden: tuple[Path, ...] = ()
+    layer_dir: Path | None = None
 
     def prefix(self, dir_path: Path, inside_cwd: str) -> tuple[str, ...]:
         if self.guest_dir is None:
             return self.unshare
-        places = (str(dir_path), str(self.guest_dir), inside_cwd)
+        places = (str(dir_path), str(self.guest_dir), inside_cwd, str(self.layer_dir or ""))
         return (*self.unshare, "sh", "-c", _MOVE_IN, "-", *places, *_counted(self.hidden), *self.back)
 
 
@@ -143,8 +201,9 @@ unset GNUPGHOME GPG_AGENT_INFO GPG_TTY
 """
 _HIDE_ONLY = f'{_HIDE} exec "$@"'
 # Not every host has `hostname`, and few builds ask for the name.
-_MOVE_IN = f"""mount --bind "$1" "$2" && cd "$3" && shift 3 || exit 125
+_MOVE_IN = f"""mount --bind "$1" "$2" && cd "$3" && layer=$4 && shift 4 || exit 125
 hostname {HOST_NAME} 2>/dev/null || :
+{layer.LAY_OVER}
 {_HIDE_ONLY}"""
 # With these, root could take a mount away, or look past it at the disk and at other processes' files.
 # Source: capabilities(7).
