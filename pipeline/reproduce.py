@@ -85,7 +85,7 @@ def examine(context: JobContext) -> Report:
     built = ledger.last(stage.name, stage.record)
     given = [ledger.last(name, STAGES[name].record) for name in stage.needs]
     again = _elsewhere(context)
-    for record in given:
+    for record in (*given, context.needs):
         _hand_over(record, context.out_path, again.out_path)
     _let_time_pass(context.out_path / built.srpm.file.path)
     with context.progress.working(str(context.job), "build again"):

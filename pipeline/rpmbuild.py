@@ -14,7 +14,7 @@ from typing import Literal
 from pipeline import command, files, release
 from pipeline.command import CommandResult
 from pipeline.context import JobContext
-from pipeline.engines.base import Workspace
+from pipeline.engines.base import Engine, Workspace
 from pipeline.errors import BuildError, CommandFailed
 from pipeline.model import BuildResult, Evr, Rpm
 from pipeline.settings import TargetSettings
@@ -32,10 +32,12 @@ def build_package(
     expected: Evr,
     source_date_epoch: int,
     context: JobContext,
+    engine: Engine | None = None,
     proved: Mapping[str, Path] | None = None,
 ) -> BuildResult:
     """Build source and binary RPMs in a workspace of their own and put them under `destination`.
 
+    `engine` is another one than the job's, such as one with more packages in it.
     `source_date_epoch` is the time, in seconds, that they and the files in them bear at the latest.
     `proved` has the files, by their names in the source, that tests ran on: `%prep` must leave them
     the same. rpm applies patches with GNU patch, which may find another place for a hunk than git.
@@ -49,7 +51,7 @@ def build_package(
             f"this machine's clock is before {day}, the day of the newest patch or changelog entry: packages may "
             "bear times that those built elsewhere do not; set the clock, or mend the date"
         )
-    with context.engine.workspace(context.scratch_dir) as workspace:
+    with (engine or context.engine).workspace(context.scratch_dir) as workspace:
         spec = lay_out(workspace, spec_path, sources, mtime_seconds=source_date_epoch)
         for step in ("-bp", "-ba") if proved else ("-ba",):
             run(workspace, spec, step, target=context.target, log_path=context.log_path, timeout_seconds=limit_seconds,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.checkout import Checkout
-from pipeline.model import File, Image, RenderedSpec
+from pipeline.model import File, Image, Installed, RenderedSpec
 from pipeline.provides import Capability
 from pipeline.sources.address import redacted
 
@@ -39,6 +39,7 @@ class Build:
     nodeps: bool
     capabilities: Sequence[Capability]
     checkout: Checkout
+    built_on: Sequence[Installed] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +135,7 @@ def _internal(build: Build) -> dict[str, Any]:
 
 
 def _dependencies(build: Build) -> list[dict[str, Any]]:
-    """The vendor's source package, each patch in order, the template, the image, and the pipeline."""
+    """The vendor's source package, each patch in order, the template, what it is built on, the image, the pipeline."""
     srpm = build.rendered.tree.srpm
     patches = zip(build.rendered.tree.patches, build.capabilities, strict=True)
     templates = [row for row in build.rendered.reservation.inputs if row[0].startswith("specs/")]
@@ -149,6 +150,10 @@ def _dependencies(build: Build) -> list[dict[str, Any]]:
             for patch, capability in patches
         ),
         *({"name": name, "digest": {"sha256": sha256}} for name, sha256 in templates),
+        *(
+            {"name": each.file_name, "digest": {"sha256": each.sha256}, "annotations": {"builtOn": each.package}}
+            for each in build.built_on
+        ),
         _image(build.image),
         _pipeline(build.checkout),
     ]

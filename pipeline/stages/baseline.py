@@ -11,6 +11,7 @@ from datetime import date
 from pipeline import changelog, rpmbuild
 from pipeline.context import JobContext
 from pipeline.model import BuildResult, Image, Srpm
+from pipeline.order import basis, keys
 from pipeline.spectext import read_spec
 
 # Before every package of ours; for a spec without a changelog.
@@ -18,14 +19,16 @@ _NO_DAY = date(2015, 1, 1)
 
 
 def inputs(srpm: Srpm, image: Image, *, context: JobContext) -> dict[str, str]:
-    """The macros; source RPM and image come with the records."""
-    return rpmbuild.macro_inputs(context.target)
+    """The macros, and the vendor's packages that it is built on; source RPM and image come with the records."""
+    built_on = {f"built on {need.package}": keys.digest_of_rpms(need.baseline) for need in context.needs}
+    return {**rpmbuild.macro_inputs(context.target), **built_on}
 
 
 def run(srpm: Srpm, image: Image, *, context: JobContext) -> BuildResult:
     """The vendor's RPMs, under `baseline/`. Raises: BuildError, CommandTimedOut."""
     spec = context.out_path / srpm.spec.path
-    return rpmbuild.build_package(
+    return basis.build_on(
+        [need.baseline for need in context.needs],
         spec,
         [context.out_path / source.path for source in srpm.sources],
         context.home_dir / "baseline",

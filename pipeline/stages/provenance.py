@@ -16,6 +16,7 @@ from pipeline.attestation import patchmails
 from pipeline.context import JobContext
 from pipeline.errors import BuildError
 from pipeline.model import AppliedPatch, BuildResult, File, Image, Provenance, RenderedSpec, Rpm
+from pipeline.order import basis
 
 if TYPE_CHECKING:
     from pipeline.attestation import header, statement
@@ -52,6 +53,7 @@ def run(rendered: RenderedSpec, build: BuildResult, image: Image, *, context: Jo
         nodeps=context.target.nodeps,
         capabilities=provides.of_patches(context.job.package, rendered.tree.patches),
         checkout=here,
+        built_on=basis.noted(build, context.home_dir),
     )
     headers = [header.read(context.out_path / rpm.file.path) for rpm in build.all_rpms]
     for told in headers:
