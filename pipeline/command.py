@@ -17,14 +17,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
 from plumbum import CommandNotFound, local
 
-from pipeline.errors import CommandFailed, CommandMissing, CommandTimedOut, interrupted
+from pipeline import crew, slots
+from pipeline.crew import Crew
+from pipeline.errors import CommandFailed, CommandMissing, CommandTimedOut
 from pipeline.gitenv import OF_A_REPOSITORY
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -35,10 +38,6 @@ _LOOK_SECONDS = 0.25
 _LOOK_BYTES = 512
 # A user's name alone is no secret, but where it stands for a token: in http.
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]*:[^/\s]*@|(?<=http://)[^/\s]+@|(?<=https://)[^/\s]+@")
-
-_running: set[subprocess.Popen[bytes]] = set()
-_closed = threading.Event()
-_gate = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +66,7 @@ def run(
     capture: bool = True,
     accept: Sequence[int] = (0,),
     tidies: bool = False,
+    heavy: bool = False,
     watch: Callable[[bytes], None] | None = None,
     stdin_path: Path | None = None,
 ) -> CommandResult:
@@ -75,26 +75,25 @@ def run(
     With `capture`, standard output is returned and standard error goes to the log; without, both
     go to the log in the order they were written. `env` is laid over this process's environment, of
     which git does not see whose repository it is run from. A command that `tidies` up behind others
-    may run while these are ended. `watch` is given the end of what was captured so far, while it runs.
-    Standard input is the file `stdin_path`, else empty.
+    may run while these are ended. A `heavy` one waits until there is room for it. `watch` is given
+    the end of what was captured so far, while it runs. Standard input is the file `stdin_path`, else
+    empty.
 
     Raises: CommandMissing, CommandTimedOut, CommandFailed; KeyboardInterrupt after the group ended;
     Interrupted while nothing may start.
     """
-    started = time.monotonic()
-    with tempfile.TemporaryFile() as captured, _open_log(log_path) as log:
+    with slots.taken() if heavy else nullcontext(), tempfile.TemporaryFile() as captured, _open_log(log_path) as log:
+        started = time.monotonic()
         _write_header(log, argv, cwd)
         offset = log.tell()
         process: subprocess.Popen[bytes] | None = None
+        beginning = partial(_start, argv, cwd, env, stdin_path, stdout=captured if capture else log, stderr=log)
+        mates: Crew[Any] = Crew() if tidies else crew.current()
         try:
-            with _interrupt_held(), _gate:
-                if _closed.is_set() and not tidies:
-                    raise interrupted()
-                process = _start(argv, cwd, env, stdin_path, stdout=captured if capture else log, stderr=log)
-                if not tidies:
-                    _running.add(process)
+            with _interrupt_held():
+                process = mates.start(beginning)
             exit_code = _wait(process, timeout_seconds, (lambda: watch(_end_of(captured))) if watch else None)
-            if not tidies and process not in _running:  # it was told to end: podman then ends with 0, its work undone
+            if not mates.left(process):  # it was told to end: podman then ends with 0, its work undone
                 exit_code = -signal.SIGTERM
         except subprocess.TimeoutExpired:
             raise CommandTimedOut(
@@ -106,7 +105,7 @@ def run(
             ) from None
         finally:
             if process is not None:
-                _running.discard(process)
+                mates.left(process)
                 _end_groups([process])
         seconds = time.monotonic() - started
         stdout = _read_from(captured, 0) if capture else ""
@@ -121,20 +120,13 @@ def _redacted(text: str) -> str:
 
 
 @contextmanager
-def none_running() -> Iterator[None]:
-    """End the commands that other threads wait for; while the block lasts, these threads start nothing but what tidies.
+def none_running(mates: Crew[Any] | None = None) -> Iterator[None]:
+    """End the commands of a crew, of this thread's by default; while the block lasts, it starts none but what tidies.
 
     An interrupt reaches the main thread alone.
     """
-    with _gate:
-        _closed.set()
-        ending = tuple(_running)
-        _running.difference_update(ending)
-    try:
-        _end_groups(ending)
+    with (mates or crew.current()).none_running(_end_groups):
         yield
-    finally:
-        _closed.clear()
 
 
 def need(program: str) -> None:

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline import command, files
+from pipeline import command, files, parallel, slots
 from pipeline.engines import host
-from pipeline.errors import LintError
+from pipeline.errors import LintError, PipelineError
 from pipeline.hidden import Hidden
 from pipeline.model import BuildResult, Finding
 
@@ -21,7 +21,7 @@ _SUMMARY = re.compile(r"packages? and \d+ specfiles? checked", re.IGNORECASE)
 
 
 def plan(config_path: Path, paths: Iterable[Path]) -> list[str]:
-    """rpmlint's command line. All files in one call: starting it costs more than a package does."""
+    """rpmlint's command line. As few calls as there are cores: starting it costs more than a package does."""
     return ["rpmlint", "--config", str(config_path), *map(str, paths)]
 
 
@@ -35,14 +35,47 @@ def check(
         folder.chmod(0o755)
         for path in (config_path, *parts):
             files.copy_whole(path, folder / path.name)
-        result = command.run(
-            [*host.without_rights(secrets), *plan(folder / config_path.name, [folder / path.name for path in parts])],
-            timeout_seconds=timeout_seconds,
-            cwd=folder,  # nobody may not enter ours
-            log_path=log_path,
-            env={"HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
-            accept=_FINDINGS_EXIT_CODES,
-        )
+        walls = host.without_rights(secrets)
+        shares = shared_out([folder / path.name for path in parts], slots.width())
+        logs = [log_path.with_name(f"{log_path.stem}-{number}.log") for number in range(len(shares))]
+
+        def look_at(number: int) -> str:
+            argv = [*walls, *plan(folder / config_path.name, shares[number])]
+            return _output(argv, folder, timeout_seconds=timeout_seconds, log_path=logs[number])
+
+        last: Path | None = None
+        try:
+            outputs = parallel.run_all(look_at, range(len(shares)))
+        except PipelineError as error:
+            last, error.log_path = error.log_path, log_path
+            raise
+        finally:  # the end of a log is what people are shown
+            files.join_files(sorted(logs, key=lambda path: path == last), log_path)
+    evrs = [str(build.srpm.evr), build.srpm.evr.release]
+    return tuple(finding for output in outputs for finding in read(output, evrs))
+
+
+def shared_out(paths: Sequence[Path], width: int) -> list[list[Path]]:
+    """The files in at most `width` shares, each about as large as the others."""
+    shares: list[list[Path]] = [[] for _ in range(min(width, len(paths)))]
+    sizes = [0] * len(shares)
+    for path in sorted(paths, key=lambda path: (-path.stat().st_size, path)):
+        least = sizes.index(min(sizes))
+        shares[least].append(path)
+        sizes[least] += path.stat().st_size
+    return shares
+
+
+def _output(argv: Sequence[str], folder: Path, *, timeout_seconds: float, log_path: Path) -> str:
+    result = command.run(
+        argv,
+        timeout_seconds=timeout_seconds,
+        cwd=folder,  # nobody may not enter ours
+        log_path=log_path,
+        env={"HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
+        accept=_FINDINGS_EXIT_CODES,
+        heavy=True,
+    )
     with log_path.open("a", encoding="utf-8") as log:
         log.write(result.stdout)
     if not _SUMMARY.search(result.stdout):
@@ -52,8 +85,7 @@ def check(
             hint="look in the log; its configuration may be wrong",
             log_path=log_path,
         )
-    evrs = [str(build.srpm.evr), build.srpm.evr.release]
-    return read(result.stdout, evrs)
+    return result.stdout
 
 
 def read(output: str, evrs: Sequence[str]) -> tuple[Finding, ...]:

@@ -38,6 +38,7 @@ _FLAGS: tuple[Callable[[Any], Any], ...] = (
     click.option("--offline", is_flag=True, help="Use no network; what is not at hand is an error."),
     click.option("--allow-dirty", is_flag=True, help="Publish from a checkout with uncommitted changes."),
     click.option("--keep-going", is_flag=True, help="After a failure go on with what does not need it."),
+    click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Heavy commands at once; as many as fit."),
     click.option("--dry-run", is_flag=True, help="Tell what would be done, and why; do nothing."),
     click.option("--no-wait", is_flag=True, help="Fail when another run works in the same directory."),
     click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output."),
@@ -77,6 +78,7 @@ def exit_with(
 
     With --json, `failed_document` makes what is told of it; without one it is told as a run is.
     """
+    from pipeline import slots
     from pipeline.ci.choice import marks_of
     from pipeline.errors import INTERRUPTED_EXIT_CODE, PipelineError, interrupted, unwritable
     from pipeline.progress import Progress
@@ -84,6 +86,8 @@ def exit_with(
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    if flags["jobs"]:
+        slots.allow(flags["jobs"])
     progress = Progress(quiet=flags["quiet"], verbose=flags["verbose"], marks=marks_of(read_ci()))
     try:
         sys.exit(work(_settings(flags), progress))

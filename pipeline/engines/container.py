@@ -98,6 +98,7 @@ class _ContainerWorkspace(Workspace):
                 timeout_seconds=timeout_seconds,
                 log_path=log_path,
                 capture=capture,
+                heavy=True,
             )
         except CommandFailed as error:
             if error.command_exit_code < 0:  # the client was killed, which the container does not notice

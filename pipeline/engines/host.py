@@ -56,6 +56,7 @@ class _HostWorkspace(Workspace):
             env={"LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": self.inside(self.dir), **(env or {})},
             cwd=where,
             capture=capture,
+            heavy=True,
         )
 
 
@@ -221,10 +222,12 @@ def _rooms() -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """
     user_id, group_id = os.getuid(), os.getgid()
     room = ("unshare", "--mount", "--net", "--uts")
+    become: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
     if user_id == 0:
         fewer = ",".join(f"-{name}" for name in _UNDOING)
         weaken = ("setpriv", f"--bounding-set={fewer}", "--inh-caps=-all")
-        become, back = (), weaken if command.is_on_path("setpriv") else ()
+        back = weaken if command.is_on_path("setpriv") else ()
     else:
         become = ("unshare", "--user", "--map-root-user")
         back = ("unshare", "--user", f"--map-user={user_id}", f"--map-group={group_id}")

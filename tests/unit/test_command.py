@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import command
+from pipeline import command, crew
 from pipeline.errors import CommandFailed, CommandMissing, CommandTimedOut
 
 
@@ -220,4 +220,4 @@ def test_an_interrupt_during_the_start_leaves_no_process(tmp_path, monkeypatch, 
     finally:
         signal.signal(number, former)
     assert started[0].returncode is not None
-    assert command._running == set()
+    assert crew._all._running == set()

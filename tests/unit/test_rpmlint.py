@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import command, hidden, rpmlint
+from pipeline import command, hidden, rpmlint, slots
 from pipeline.command import CommandResult
 from pipeline.engines import host
 from pipeline.errors import CommandFailed, LintError
@@ -101,8 +101,15 @@ def test_all_files_go_into_one_call(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.fixture
+def one_call():
+    slots.allow(1)
+    yield
+    slots.allow(slots.fitting())
+
+
 @pytest.mark.parametrize("exit_code", [0, 64, 66])
-def test_a_run_with_findings_ends_well_and_is_in_the_log(check, tmp_path, exit_code):
+def test_a_run_with_findings_ends_well_and_is_in_the_log(one_call, check, tmp_path, exit_code):
     said = "a.x86_64: W: no-documentation\n1 packages and 1 specfiles checked; 0 errors"
     found = check(f"echo '{said}'; echo words >&2; exit {exit_code}")
     assert found == (Finding(subject="a.x86_64", level="W", check="no-documentation", detail=""),)
@@ -110,11 +117,34 @@ def test_a_run_with_findings_ends_well_and_is_in_the_log(check, tmp_path, exit_c
     assert "words" in (tmp_path / "lint.log").read_text()
 
 
-def test_it_is_given_the_spec_the_source_rpm_and_the_rpms(check, tmp_path):
+def test_it_is_given_the_spec_the_source_rpm_and_the_rpms(one_call, check, tmp_path):
     check('echo "$@" > "${0%/*}/arguments"; echo "1 packages and 1 specfiles checked"')
     option, *paths = (tmp_path / "bin" / "arguments").read_text().split()
     assert option == "--config"
-    assert [Path(path).name for path in paths] == ["c.toml", "a.spec", "a.src.rpm", "a.rpm"]
+    assert sorted(Path(path).name for path in paths) == ["a.rpm", "a.spec", "a.src.rpm", "c.toml"]
+
+
+def test_several_calls_share_the_files_and_all_that_they_find_counts(check, tmp_path):
+    slots.allow(2)
+    try:
+        found = check(
+            'for each; do :; done; echo "$*" >> "${0%/*}/arguments"'
+            '; echo "${each##*/}: W: found"; echo "1 packages and 1 specfiles checked"'
+        )
+    finally:
+        slots.allow(slots.fitting())
+    calls = (tmp_path / "bin" / "arguments").read_text().splitlines()
+    assert len(calls) == len(found) == 2
+    given = sorted(Path(path).name for call in calls for path in call.split()[2:])
+    assert given == ["a.rpm", "a.spec", "a.src.rpm"]
+
+
+def test_shares_are_about_as_large_as_each_other(tmp_path):
+    for size in (1, 2, 3, 4, 10):
+        (tmp_path / str(size)).write_bytes(b"x" * size)
+    shares = rpmlint.shared_out([tmp_path / str(size) for size in (1, 2, 3, 4, 10)], 2)
+    assert [sorted(int(path.name) for path in share) for share in shares] == [[10], [1, 2, 3, 4]]
+    assert len(rpmlint.shared_out([tmp_path / "1"], 8)) == 1
 
 
 def test_a_run_without_its_summary_did_not_check_everything(check):
