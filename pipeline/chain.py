@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Stages one behind the other: each is done, or taken from the ledger, or planned."""
+"""Stages, each behind those that it needs, side by side where they need nothing of each other.
+
+Each is done, or taken from the ledger, or planned.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from pipeline import results
+from pipeline import crew, parallel, results, slots
 from pipeline.context import TargetContext
 from pipeline.errors import CommandFailed, Interrupted, PipelineError, interrupted
 from pipeline.flow import Stage
 from pipeline.ledger import Found, Ledger, digest_of
 from pipeline.model import StageOutcome
+
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Chain:
@@ -23,105 +30,197 @@ class Chain:
 
     def __init__(self, label: str, context: TargetContext, stages: Iterable[Stage], **records: Any) -> None:
         self._label = label
-        self._context = context
-        self._stages = tuple(stages)
+        self.context = context
+        self._stages = {stage.name: stage for stage in stages}
         self._ledger = Ledger(context.home_dir, context.out_path)
+        self._ended: dict[str, StageOutcome] = {}
+        self._elsewhere: dict[str, StageOutcome] = {}
         self.records: dict[str, Any] = records
-        self.outcomes: list[StageOutcome] = []
         self.error: PipelineError | None = None
         self.failed_stage = ""
 
-    def run(self, *, keep_going: bool = False) -> None:
-        """Do what does not hold. Behind a failure the rest is skipped; with `keep_going`, only what needs it is."""
-        progress = self._context.progress
-        progress.log_state_to(self._context.log_path.with_name("state.log"))
-        with progress.fold(self._label):
-            for stage in self._stages:
-                self._run_stage(stage, keep_going=keep_going)
+    @property
+    def stages(self) -> Collection[str]:
+        """The names of its stages."""
+        return self._stages.keys()
 
-    def _run_stage(self, stage: Stage, *, keep_going: bool) -> None:
-        blocked = self._blocked(stage, keep_going=keep_going)
-        if blocked:
-            self._end(StageOutcome(stage=stage.name, result="skipped", reason=blocked))
-            return
-        started = time.monotonic()
-        try:
-            outcome = self._do(stage)
-        except (PipelineError, KeyboardInterrupt) as caught:
-            outcome = self._failed(stage, caught)
-        self._end(replace(outcome, seconds=time.monotonic() - started))
+    @property
+    def outcomes(self) -> list[StageOutcome]:
+        """How the stages ended that did, in the order of the flow."""
+        return [self._ended[name] for name in self._stages if name in self._ended]
 
-    def plan(self, reason: str = "") -> str:
+    def run(self, *, keep_going: bool = False, upto: Collection[str] | None = None) -> None:
+        """Do what does not hold, of all stages or of those that are named `upto`, which need no others.
+
+        Behind a failure no stage begins any more; with `keep_going`, only what needs it is left out.
+        """
+        wanted = {name: stage for name, stage in self._stages.items() if name not in self._ended and
+                  (upto is None or name in upto)}  # fmt: skip
+        needs = {name: (*stage.needs, *stage.gates) for name, stage in wanted.items()}
+        with self._context_told() as context:
+
+            def work(name: str) -> None:
+                self._run_stage(wanted[name], context, keep_going=keep_going)
+
+            try:
+                # Its threads wait most of the time: what they run waits for a place of its own.
+                parallel.run_ordered(work, needs, width=len(needs) if slots.width() > 1 else 1)
+            except KeyboardInterrupt as caught:
+                self._stopped(caught, wanted)
+
+    def skip(self, why: str, upto: Collection[str] | None = None) -> None:
+        """Tell of the stages that did not come to be looked at that they will not."""
+        left = [StageOutcome(stage=name, result="skipped", reason=why) for name in self._stages
+                if name not in self._ended and (upto is None or name in upto)]  # fmt: skip
+        self._ended |= {row.stage: row for row in left}
+        self.context.progress.skipped(self._label, left)
+
+    def fail(self, error: PipelineError, stage: str = "") -> bool:
+        """Let what stands in its way be the failure of a stage, by default the next one; whether that was to come."""
+        name = stage or next((name for name in self._stages if name not in self._ended), "")
+        if name not in self._stages or name in self._ended:
+            return False
+        self._note(error, name)
+        self._end(_failure(name, error), self.context)
+        return True
+
+    def has_made(self, stage: str) -> bool:
+        """Whether this run did a stage, and well."""
+        return stage in self._ended and self._ended[stage].result == "ok"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether all its stages ended, and well."""
+        return all(name in self._ended and self._ended[name].result in ("ok", "cached") for name in self._stages)
+
+    def _note(self, error: PipelineError, stage: str) -> None:
+        if self.error is None or isinstance(error, Interrupted):
+            self.error, self.failed_stage = error, stage
+
+    @contextmanager
+    def _context_told(self) -> Iterator[TargetContext]:
+        """The context, whose progress tells of this chain alone."""
+        with self.context.progress.chapter(self._label) as progress:
+            progress.log_state_to(self.context.log_path.with_name("state.log"))
+            yield replace(self.context, progress=progress)
+
+    def _run_stage(self, stage: Stage, chain_context: TargetContext, *, keep_going: bool) -> None:
+        with chain_context.progress.section() as progress:
+            context = replace(chain_context, progress=progress)
+            blocked = self._blocked(stage, keep_going=keep_going)
+            if blocked:
+                self._end(StageOutcome(stage=stage.name, result="skipped", reason=blocked), context)
+                return
+            started = time.monotonic()
+            try:
+                outcome = self._do(stage, context)
+            except (PipelineError, KeyboardInterrupt) as caught:
+                outcome = self._failed(stage, caught)
+            if outcome is not self._elsewhere.get(stage.name):
+                outcome = replace(outcome, seconds=time.monotonic() - started)
+            self._end(outcome, context)
+
+    def _stopped(self, caught: KeyboardInterrupt, wanted: Collection[str]) -> None:
+        """Ctrl-C came while this thread waited: those at work have told it, if there were any."""
+        if not isinstance(self.error, Interrupted):
+            left = [name for name in wanted if name not in self._ended]
+            self._note(interrupted().with_traceback(caught.__traceback__), left[0] if left else self.failed_stage)
+        self.skip("interrupted", upto=wanted)
+
+    def plan(self, reason: str = "", *, upto: Collection[str] | None = None) -> str:
         """Tell what `run` would do. `reason` is why nothing before holds; returns why nothing behind does."""
-        anew: list[str] = []
-        for stage in self._stages:
-            waits_for = [name for name in stage.needs if name in anew]
+        for stage in self._stages.values():
+            if stage.name in self._ended or not (upto is None or stage.name in upto):
+                continue
+            waits_for = [name for name in stage.needs if name in self.anew]
             why = reason or (f"{', '.join(waits_for)} is made anew" if waits_for else "")
-            found = Found(record=None, reason=why) if why else self._look_up(stage, self._inputs(stage))
+            context = self._context_of(stage, self.context)
+            found = Found(record=None, reason=why) if why else self._look_up(stage, self._inputs(stage, context))
             if found.record is None:
-                anew.append(stage.name)
-                self.outcomes.append(StageOutcome(stage=stage.name, result="run", reason=found.reason))
+                self._ended[stage.name] = StageOutcome(stage=stage.name, result="run", reason=found.reason)
             else:
                 self.records[stage.name] = found.record
-                self.outcomes.append(_cached(stage, found))
-        return reason or (f"{anew[0]} is made anew" if anew else "")
+                self._ended[stage.name] = _cached(stage, found)
+        return reason or next((f"{name} is made anew" for name in self.anew), "")
 
-    def holds(self) -> bool:
+    @property
+    def anew(self) -> list[str]:
+        """The stages that a plan would do, in the order of the flow."""
+        return [row.stage for row in self.outcomes if row.result == "run"]
+
+    def holds(self, upto: Collection[str] | None = None) -> bool:
         """Whether there is nothing to do; it is told then as `run` tells it, else it is as if nobody had asked."""
-        before = dict(self.records)
+        before, ended = dict(self.records), dict(self._ended)
+        asked = [name for name in self._stages if name not in ended]
         started = time.monotonic()
         try:
-            held = not self.plan()
+            for name in asked:
+                results.give_back(self.context.home_dir, name)
+            self.plan(upto=upto)
+            held = not self.anew
         except PipelineError:
             held = False  # `run` meets it again, and tells it
         if not held:
-            self.records, self.outcomes = before, []
+            self.records, self._ended = before, ended
+            results.set_aside(self.context.home_dir, asked)
             return False
-        planned, self.outcomes = self.outcomes, []
-        with self._context.progress.fold(self._label):
+        planned = [outcome for outcome in self.outcomes if outcome.stage not in ended]
+        with self._context_told() as context:
             for outcome in planned:
-                self._end(replace(outcome, seconds=(time.monotonic() - started) / len(planned)))
+                self._end(replace(outcome, seconds=(time.monotonic() - started) / len(planned)), context)
         return True
+
+    def take(self, outcomes: Iterable[StageOutcome], error: PipelineError | None = None) -> None:
+        """Let these be how stages ended that were done elsewhere: `run` finds their records, and tells them so."""
+        for outcome in outcomes:
+            if outcome.result in ("ok", "cached"):
+                self._elsewhere[outcome.stage] = outcome
+            elif outcome.result == "failed":
+                if error is not None:
+                    self._note(error, outcome.stage)
+                self._end(outcome, self.context)
 
     def _blocked(self, stage: Stage, *, keep_going: bool) -> str:
         """Why a stage cannot be done; empty if it can."""
+        if crew.current().is_ended:
+            return "interrupted"
         if self.error is None:
             return ""
         if isinstance(self.error, Interrupted) or not keep_going:
             return f"{self.failed_stage} failed" if not isinstance(self.error, Interrupted) else "interrupted"
-        undone = [row.stage for row in self.outcomes if row.result in ("failed", "skipped")]
+        undone = [row.stage for row in [*self._ended.values()] if row.result in ("failed", "skipped")]
         return next((f"it needs {name}" for name in (*stage.needs, *stage.gates) if name in undone), "")
 
     def _failed(self, stage: Stage, caught: PipelineError | KeyboardInterrupt) -> StageOutcome:
         error = caught if isinstance(caught, PipelineError) else interrupted().with_traceback(caught.__traceback__)
-        if self.error is None or isinstance(error, Interrupted):
-            self.error, self.failed_stage = error, stage.name
-        log = str(error.log_path or "")
-        return StageOutcome(stage=stage.name, result="failed", reason=error.message, log=log, hint=error.hint)
+        if crew.current().is_ended and not isinstance(error, Interrupted):  # its command was ended, not wrong
+            error = interrupted().with_traceback(caught.__traceback__)
+        self._note(error, stage.name)
+        return _failure(stage.name, error)
 
-    def _do(self, stage: Stage) -> StageOutcome:
-        context = self._context_of(stage)
+    def _do(self, stage: Stage, chain_context: TargetContext) -> StageOutcome:
+        context = self._context_of(stage, chain_context)
         started = time.monotonic()
-        with context.progress.working(self._label, stage.name), _own_error(stage, context):
-            inputs = self._inputs(stage)
+        with context.progress.working(self._label, stage.name), _own_error(stage, context), _turn(stage):
+            inputs = self._inputs(stage, context)
             results.give_back(context.home_dir, stage.name)
             found = self._look_up(stage, inputs)
             if getattr(found.record, "junit", None) is None:
                 results.forget(context.home_dir, stage.name)
             if found.record is not None:
                 self.records[stage.name] = found.record
-                return _cached(stage, found)
+                return self._elsewhere.get(stage.name) or _cached(stage, found)
             record = stage.module().run(*self._given(stage), context=context)
             self.records[stage.name] = record
             if stage.changes_its_inputs:
-                inputs = self._inputs(stage)
+                inputs = self._inputs(stage, context)
             now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
             self._ledger.keep(stage.name, record, inputs, finished=now, seconds=time.monotonic() - started)
         log = str(context.log_path) if context.log_path.exists() else ""
         return StageOutcome(stage=stage.name, result="ok", reason=found.reason, log=log)
 
-    def _inputs(self, stage: Stage) -> dict[str, str]:
-        own: dict[str, str] = stage.module().inputs(*self._given(stage), context=self._context_of(stage))
+    def _inputs(self, stage: Stage, context: TargetContext) -> dict[str, str]:
+        own: dict[str, str] = stage.module().inputs(*self._given(stage), context=context)
         before = {name: digest_of(self.records[name]) for name in stage.needs}
         return {"stage version": str(stage.version), **before, **own}
 
@@ -131,16 +230,28 @@ class Chain:
     def _given(self, stage: Stage) -> tuple[Any, ...]:
         return tuple(self.records[name] for name in stage.needs)
 
-    def _context_of(self, stage: Stage) -> TargetContext:
-        return replace(self._context, log_path=self._context.log_path.with_name(f"{stage.name}.log"))
+    def _context_of(self, stage: Stage, context: TargetContext) -> TargetContext:
+        return replace(context, log_path=context.log_path.with_name(f"{stage.name}.log"))
 
-    def _end(self, outcome: StageOutcome) -> None:
-        self.outcomes.append(outcome)
-        self._context.progress.ended(self._label, outcome)
+    def _end(self, outcome: StageOutcome, context: TargetContext) -> None:
+        self._ended[outcome.stage] = outcome
+        context.progress.ended(self._label, outcome)
 
 
 def _cached(stage: Stage, found: Found) -> StageOutcome:
     return StageOutcome(stage=stage.name, result="cached", reason=found.reason, finished=found.finished)
+
+
+def _failure(stage: str, error: PipelineError) -> StageOutcome:
+    log = str(error.log_path or "")
+    return StageOutcome(stage=stage, result="failed", reason=error.message, log=log, hint=error.hint)
+
+
+@contextmanager
+def _turn(stage: Stage) -> Iterator[None]:
+    """Wait until no other job is at a stage of which only one may be done at a time."""
+    with _turns[stage.name] if stage.alone else nullcontext():
+        yield
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def job_document(job: JobOutcome) -> dict[str, Any]:
     contracts = job.contracts
     return {
         "id": job.job.id,
-        "needs": None if job.needs is None else list(job.needs),
+        "needs": None if job.needs is None else [need.id for need in job.needs],
         "target": job.job.target,
         "package": job.job.package,
         "nevra": job.nevra,

@@ -19,7 +19,8 @@ class Stage:
     Its module has `inputs(*given, context) -> {name: digest or value}`, all that decides the result
     besides the records, and `run(*given, context) -> record`. `version` rises when its code makes
     something else of the same inputs. A stage that `changes_its_inputs` (the image it finds, the
-    mirror it writes) is kept under what they are after it ran.
+    mirror it writes) is kept under what they are after it ran. One that is done `alone` uses what all
+    jobs of this process share: only one job is at it at a time.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Stage:
     error: type[errors.PipelineError]
     version: int = 1
     changes_its_inputs: bool = False
+    alone: bool = False
 
     def module(self) -> Any:
         """The stage's module, imported when it is first needed: starting stays quick."""
@@ -37,7 +39,13 @@ class Stage:
 
 # For one package and one target.
 JOB_STAGES = (
-    Stage(name="image", record=model.Image, error=errors.EngineError, changes_its_inputs=True),
+    Stage(
+        name="image",
+        record=model.Image,
+        error=errors.EngineError,
+        changes_its_inputs=True,
+        alone=True,  # jobs of a target share it
+    ),
     Stage(name="fetch", needs=("image",), record=model.Srpm, error=errors.NetworkError, version=2),
     Stage(name="patch", needs=("fetch", "image"), record=model.PatchedTree, error=errors.PatchError, version=3),
     Stage(name="relations", needs=("patch", "image"), record=model.Relations, error=errors.OrderError),
@@ -48,8 +56,16 @@ JOB_STAGES = (
         record=model.Reservation,
         error=errors.ReleaseError,
         changes_its_inputs=True,  # the number that it gives out is the highest then
+        alone=True,  # the copy of the mirror's metadata
     ),
-    Stage(name="render", needs=("patch", "reserve"), record=model.RenderedSpec, error=errors.SettingsError, version=2),
+    Stage(
+        name="render",
+        needs=("patch", "reserve"),
+        record=model.RenderedSpec,
+        error=errors.SettingsError,
+        version=2,
+        alone=True,  # the macros of rpm's library
+    ),
     Stage(name="unit", needs=("patch", "image"), record=model.UnitReport, error=errors.UnitError, version=2),
     Stage(
         name="baseline",
@@ -84,6 +100,7 @@ JOB_STAGES = (
         error=errors.SigningError,
         version=2,
         changes_its_inputs=True,  # it makes the key for trying
+        alone=True,
     ),
     Stage(name="gate", needs=("sign", "build"), record=model.GateReport, error=errors.GateError),
 )

@@ -52,15 +52,19 @@ class Ledger:
         record = _decode(record_type, entry)
         if record is None:
             return Found(record=None, reason="the ledger entry was edited or cut short")
-        for part in parts(record):
-            if not self._holds(part):
-                return Found(record=None, reason=f"{part.path} is missing or was changed")
+        gone = self._gone(record)
+        if gone:
+            return Found(record=None, reason=f"{gone} is missing or was changed")
         return Found(record=record, reason=f"nothing changed since {entry['finished']}", finished=entry["finished"])
 
     def last(self, stage: str, record_type: type) -> Any:
         """The newest record of a stage, whatever it was made from, or `None`."""
         entry = self._read(stage)
         return None if entry is None else _decode(record_type, entry)
+
+    def has_files(self, record: object) -> bool:
+        """Whether all that the record names is still there, unchanged."""
+        return not self._gone(record)
 
     def keep(self, stage: str, record: object, inputs: Mapping[str, str], *, finished: str, seconds: float) -> None:
         entry = {
@@ -80,6 +84,10 @@ class Ledger:
         except (OSError, ValueError, RecursionError):
             return None
         return entry if _is_entry(entry) else None
+
+    def _gone(self, record: object) -> str:
+        """The first of the record's files that is not as it was; empty if all are."""
+        return next((str(part.path) for part in parts(record) if not self._holds(part)), "")
 
     def _holds(self, part: File | Tree) -> bool:
         path = self._out_path / part.path

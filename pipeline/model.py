@@ -273,15 +273,15 @@ class BuildResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dependency:
-    """A package of ours that another one is built on: as we built it, and as its vendor has it.
+    """A package of ours that another one is built on: as we built it, and as its vendor has it, if that was built.
 
     `key` is what of it decides whether that one is built again: all of it, or what it provides.
     """
 
     package: str
     build: BuildResult
-    baseline: BuildResult
     key: str
+    baseline: BuildResult | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -521,11 +521,12 @@ class JobOutcome:
     """All that one job did, as `result.json` and `--json` tell it.
 
     `reason` is why in one sentence; `unpublished` are releases that were given out and are on no mirror. `needs` are
-    the ids of the jobs that it is built on; None while nobody has looked.
+    the jobs that it is built on, `None` while nobody knows; `because` is the one whose failure stopped it.
     """
 
     job: Job
-    needs: tuple[str, ...] | None = None
+    needs: tuple[Job, ...] | None = None
+    because: Job | None = None
     reason: str = ""
     unpublished: tuple[Evr, ...] = ()
     source: str = ""

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What people see while it runs (standard error), and a state log that programs can read.
 
-On a terminal rich draws colours and a spinner; elsewhere the same words come as plain lines.
+On a terminal rich draws colours and moving lines; elsewhere the same words come as plain lines. Several threads may
+write at once: each writes into a section of its own.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +24,10 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.board import Board
 from pipeline.ci.marks import Marks
 from pipeline.errors import PipelineError
+from pipeline.floor import Floor, Item
 from pipeline.model import StageOutcome
 from pipeline.printable import printable
 
@@ -57,6 +63,27 @@ class Progress:
         self._verbose = verbose
         self._state_path: Path | None = None
         self._noted: set[str] = set()
+        self._board = Board(self._console)
+        self._lock = threading.RLock()
+        self._emit: Callable[[Item], None] = self._emit_now
+        self._floor = Floor(self._emit)
+
+    @contextmanager
+    def section(self) -> Iterator[Progress]:
+        """For one of several who have something to tell at once: its lines stay together."""
+        with self._floor.block() as block:
+            mine = copy.copy(self)
+            mine._emit, mine._floor = block.put, Floor(block.put)
+            yield mine
+
+    @contextmanager
+    def chapter(self, title: str) -> Iterator[Progress]:
+        """For one job, with a state log of its own; a CI shows its lines as one until somebody opens it."""
+        if not self._marks.is_ci or self._quiet:
+            yield copy.copy(self)
+            return
+        with self.section() as mine, mine._folded(title):
+            yield mine
 
     def log_state_to(self, path: Path) -> None:
         """Append every stage's start and end, one JSON object a line, to `path`."""
@@ -87,22 +114,13 @@ class Progress:
             self._put(Text(f"warning: {printable(text)}", style="yellow"))
 
     @contextmanager
-    def fold(self, title: str) -> Iterator[None]:
-        """Lines that a CI shows as one until somebody opens it; elsewhere they are as they are."""
-        if self._quiet:
-            yield
-            return
-        with self._folded(title):
-            yield
-
-    @contextmanager
     def working(self, label: str, stage: str) -> Iterator[None]:
-        """While a stage runs: a spinner on a terminal, a line in the state log."""
+        """While a stage runs: a line on a terminal's foot, one in the state log."""
         self._state(event="start", label=label, stage=stage)
         if self._quiet or not self._console.is_terminal:
             yield
             return
-        with self._console.status(Text(f"{label} {stage}")):
+        with self._board.working(label, stage):
             yield
 
     def ended(self, label: str, outcome: StageOutcome) -> None:
@@ -115,11 +133,17 @@ class Progress:
             seconds=round(outcome.seconds, 3),
             reason=outcome.reason,
         )
-        line = Text(f"{label}  {outcome.stage:<9}")
-        line.append(f" {outcome.result:<7}", style=_STYLE[outcome.result])
-        line.append(f" {outcome.seconds:7.2f} s")
-        line.append(f"  {printable(outcome.reason.partition(chr(10))[0])}", style="dim")
-        self._say(line)
+        self._say(_line(label, outcome))
+
+    def skipped(self, label: str, outcomes: Sequence[StageOutcome]) -> None:
+        """One line for all that is left out for one reason."""
+        if len(outcomes) == 1:
+            self.ended(label, outcomes[0])
+        elif outcomes:
+            for each in outcomes:
+                self._state(event="end", label=label, stage=each.stage, result=each.result, reason=each.reason)
+            names = f"{outcomes[0].stage} to {outcomes[-1].stage}"
+            self._say(_line(label, replace(outcomes[0], stage=names)))
 
     @contextmanager
     def transfer(self, label: str, total_bytes: int | None) -> Iterator[Callable[[int], None]]:
@@ -127,9 +151,8 @@ class Progress:
         if self._quiet or not self._console.is_terminal:
             yield lambda done_bytes: None
             return
-        bar = Bar(TextColumn("    {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-                  console=self._console, transient=True)  # fmt: skip
-        with bar:
+        columns = (TextColumn("    {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with self._board.bar(*columns) as bar:
             task = bar.add_task(label, total=total_bytes)
             yield lambda done_bytes: bar.update(task, completed=done_bytes)
 
@@ -146,9 +169,9 @@ class Progress:
         if not self._console.is_terminal:
             yield tuple(_Lines(label, total, self.note).tell for label, total in loads)
             return
-        bars = Bar(TextColumn("    {task.description}"), BarColumn(), TaskProgressColumn(), DownloadColumn(),
-                   TransferSpeedColumn(), console=self._console, transient=True)  # fmt: skip
-        with bars:
+        columns = (TextColumn("    {task.description}"), BarColumn(), TaskProgressColumn(), DownloadColumn(),
+                   TransferSpeedColumn())  # fmt: skip
+        with self._board.bar(*columns) as bars:
             tasks = [bars.add_task(printable(label), total=total) for label, total in loads]
             yield tuple(partial(_advance, bars, task) for task in tasks)
 
@@ -163,10 +186,14 @@ class Progress:
             table.add_column(column, overflow="fold")
         for row in rows:
             table.add_row(*(Text(printable(cell), style=_STYLE.get(cell, "")) for cell in row))
-        self._console.print(table)
+        self._emit(partial(self._console.print, table))
 
     def failure(self, error: PipelineError, *, stage: str = "", reproduce: str = "") -> None:
         """Where, one sentence, the mend, the last lines of the log, its path, and the command."""
+        with self.section() as whole:
+            whole._tell_failure(error, stage, reproduce)
+
+    def _tell_failure(self, error: PipelineError, stage: str, reproduce: str) -> None:
         message = "\n".join(map(printable, error.message.split("\n")))
         marked = self._marks.error(printable(stage), message)
         if marked:
@@ -190,7 +217,7 @@ class Progress:
                 self._put(Text(title))
             self._put_mark(begin)
             for line in lines:
-                self._console.print(Text(f"  | {printable(line)}", style="dim"))
+                self._emit(partial(self._console.print, Text(f"  | {printable(line)}", style="dim")))
             self._put_mark(end)
 
     @contextmanager
@@ -204,10 +231,11 @@ class Progress:
     def _plain_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         cells = [list(columns), *(list(row) for row in rows)]
         widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
-        self._say(Text(title))
-        for row in cells:
-            padded = "  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
-            self._say(Text(padded.rstrip()))
+        with self.section() as whole:
+            whole._say(Text(title))
+            for row in cells:
+                padded = "  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+                whole._say(Text(padded.rstrip()))
 
     def _say(self, line: Text) -> None:
         if not self._quiet:
@@ -215,13 +243,21 @@ class Progress:
 
     def _put(self, line: Text) -> None:
         plain = self._marks.defused(line.plain)
-        self._console.print(line if plain == line.plain else Text(plain, style=line.style))
+        shown = line if plain == line.plain else Text(plain, style=line.style)
+        self._emit(partial(self._console.print, shown))
 
     def _put_mark(self, mark: str) -> None:
         """As it is: rich would take the carriage returns out."""
         if mark:
-            self._console.file.write(f"{mark}\n")
-            self._console.file.flush()
+            self._emit(partial(self._write, f"{mark}\n"))
+
+    def _write(self, text: str) -> None:
+        self._console.file.write(text)
+        self._console.file.flush()
+
+    def _emit_now(self, item: Item) -> None:
+        with self._lock:
+            item()
 
     def _state(self, **event: object) -> None:
         if self._state_path is None:
@@ -250,6 +286,14 @@ class _Lines:
         self._quarter, self._told_seconds = quarter, time.monotonic()
         percent = 100 * done_bytes // max(self._total_bytes, 1)
         self._say(f"{self._label}: {done_bytes / 1e6:.1f} of {self._total_bytes / 1e6:.1f} MB ({percent} %)")
+
+
+def _line(label: str, outcome: StageOutcome) -> Text:
+    line = Text(f"{label}  {outcome.stage:<9}")
+    line.append(f" {outcome.result:<7}", style=_STYLE[outcome.result])
+    line.append(f" {outcome.seconds:7.2f} s")
+    line.append(f"  {printable(outcome.reason.partition(chr(10))[0])}", style="dim")
+    return line
 
 
 def _advance(bars: Bar, task: TaskID, done_bytes: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipeline.engines.choice import engine_of, engine_or_given
 from pipeline.engines.given import GivenEngine
 from pipeline.errors import Interrupted, NetworkError, PipelineError
 from pipeline.flow import JOB_STAGES, STAGES, TARGET_STAGES, Stage, needed_for
+from pipeline.matrix import Matrix, stops
 from pipeline.mirrors import lease
 from pipeline.mirrors.destination import find_destination
 from pipeline.mirrors.snapshot import publisher
@@ -50,18 +51,27 @@ class Run:
     last_stage: str
     attempt: str
     images: Mapping[Job, Image] = field(default_factory=dict)
+    _engines: dict[str, Engine] = field(default_factory=dict)
 
     def perform(self, jobs: Iterable[Job], *, keep_going: bool = False) -> tuple[TargetOutcome, ...]:
-        """Run what is needed. A failure ends the run; with `keep_going` only what needs it is left out."""
+        """Run what is needed: all jobs side by side, then the repository of each target whose jobs all ended well.
+
+        A failure ends the run; with `keep_going` only what needs it is left out.
+        """
         outcomes: list[TargetOutcome] = []
         all_jobs = tuple(jobs)
         for job in all_jobs:
             results.set_aside(self._home_dir(job), needed_for(self.last_stage))
         try:
+            unusable = dict(self._unusable(all_jobs))
+            usable = [] if unusable and not keep_going else [job for job in all_jobs if job.target not in unusable]
+            matrix = self._matrix(usable, keep_going=keep_going)
+            matrix.perform()
             for target, target_jobs in _by_target(all_jobs).items():
-                outcomes.append(self._perform_target(target, target_jobs, keep_going=keep_going))
-                if _stops(outcomes[-1].error, keep_going=keep_going):
-                    break
+                if target in unusable:
+                    outcomes.append(unusable[target])
+                elif usable and not any(stops(outcome.error, keep_going=keep_going) for outcome in outcomes):
+                    outcomes.append(self._finish(target, target_jobs, matrix))
         finally:
             self._tell_missing_tests(all_jobs, outcomes)
         return tuple(outcomes)
@@ -83,20 +93,24 @@ class Run:
 
     def plan(self, jobs: Iterable[Job]) -> tuple[JobOutcome, ...]:
         """What `perform` would do: stages are `cached`, or `run` with the reason."""
+        all_jobs = tuple(jobs)
+        matrix = self._matrix(all_jobs)
+        matrix.plan()
         outcomes: list[JobOutcome] = []
-        for target, target_jobs in _by_target(jobs).items():
-            planned: list[JobOutcome] = []
-            signed = []
-            anew = ""
-            for job in target_jobs:
-                chain = Chain(str(job), self.job_context(job), self._wanted(JOB_STAGES))
-                anew = chain.plan() or anew
-                planned.append(self._foreseen(_outcome(job, chain), chain))
-                signed.append(chain.records.get("sign"))
-            chain = Chain(target, self._target_context(target), self._wanted(TARGET_STAGES), sign=tuple(signed))
+        for target, target_jobs in _by_target(all_jobs).items():
+            chains = [matrix.chains[job] for job in target_jobs]
+            anew = next((f"{name} is made anew" for chain in chains for name in chain.anew), "")
+            signed = tuple(chain.records.get("sign") for chain in chains)
+            chain = Chain(target, self._target_context(target), self._wanted(TARGET_STAGES), sign=signed)
             chain.plan(anew)
+            planned = [self._foreseen(_outcome(job, matrix), matrix.chains[job]) for job in target_jobs]
             outcomes.extend(_with_stages(planned, chain.outcomes))
         return tuple(outcomes)
+
+    def _matrix(self, jobs: Iterable[Job], *, keep_going: bool = False) -> Matrix:
+        wanted = self._wanted(JOB_STAGES)
+        chains = {job: Chain(str(job), self.job_context(job), wanted) for job in jobs}
+        return Matrix(settings=self.settings, chains=chains, keep_going=keep_going)
 
     def _foreseen(self, planned: JobOutcome, chain: Chain) -> JobOutcome:
         """The planned job with the releases that it would get and that were never published, as far as can be told."""
@@ -111,40 +125,24 @@ class Run:
             return planned
         return replace(planned, evr=planned.evr or str(foreseen.next), unpublished=foreseen.unpublished)
 
-    def _perform_target(self, target: str, jobs: tuple[Job, ...], *, keep_going: bool) -> TargetOutcome:
-        try:
-            self._engine_of(target)
-        except PipelineError as error:
-            return self._unusable(target, jobs, error)
-        done: list[JobOutcome] = []
-        signed = []
-        failed: Chain | None = None
-        for job in jobs:
-            chain = Chain(str(job), self.job_context(job), self._wanted(JOB_STAGES))
-            chain.run(keep_going=keep_going)
-            done.append(_outcome(job, chain))
-            signed.append(chain.records.get("sign"))
-            if failed is None or isinstance(chain.error, Interrupted):
-                failed = chain if chain.error else None
-            if _stops(chain.error, keep_going=keep_going):
-                break
-        wanted = self._wanted(TARGET_STAGES)
-        if failed:
+    def _finish(self, target: str, jobs: tuple[Job, ...], matrix: Matrix) -> TargetOutcome:
+        """Make and publish the repository of a target, if all its jobs ended well."""
+        done = [_outcome(job, matrix) for job in jobs]
+        signed = tuple(matrix.chains[job].records.get("sign") for job in jobs)
+        chain = Chain(target, self._target_context(target), self._wanted(TARGET_STAGES), sign=signed)
+        failure = matrix.failure(jobs)
+        if failure:
             # A repository without one of its packages is no release: it stays as it was.
-            skipped = [
-                StageOutcome(stage=stage.name, result="skipped", reason=_why_skipped(failed)) for stage in wanted
-            ]
-            for outcome in skipped:
-                self.progress.ended(target, outcome)
-            jobs_done = _with_stages(done, skipped)
-            return TargetOutcome(target=target, jobs=jobs_done, error=failed.error, failed_stage=failed.failed_stage)
-        chain = Chain(target, self._target_context(target), wanted, sign=tuple(signed))
-        failure, failed_stage = self._run_locked(target, chain)
+            error, stage = failure
+            chain.skip("interrupted" if isinstance(error, Interrupted) else f"{stage} failed")
+            jobs_done = _with_stages(done, chain.outcomes)
+            return TargetOutcome(target=target, jobs=jobs_done, error=error, failed_stage=stage)
+        failed, failed_stage = self._run_locked(target, chain)
         return TargetOutcome(
             target=target,
             jobs=_with_stages(done, chain.outcomes),
             publication=chain.records.get("publish"),
-            error=failure,
+            error=failed,
             failed_stage=failed_stage,
         )
 
@@ -158,22 +156,31 @@ class Run:
             with lease.held(place, publisher(), self.progress, log_path=log_path):
                 chain.run()
         except PipelineError as locked:
-            row = StageOutcome(stage="repo", result="failed", reason=locked.message, hint=locked.hint)
-            chain.outcomes.append(row)
+            chain.fail(locked)
             return locked, "repo"
         return chain.error, chain.failed_stage
 
-    def _unusable(self, target: str, jobs: tuple[Job, ...], error: PipelineError) -> TargetOutcome:
-        """The outcome of a target whose commands have nowhere to run; other targets are not its business."""
-        rows = [
-            StageOutcome(stage=stage.name, result="skipped", reason="image failed")
-            for stage in (*self._wanted(JOB_STAGES), *self._wanted(TARGET_STAGES))
-        ]
-        rows[0] = StageOutcome(stage="image", result="failed", reason=error.message, hint=error.hint)
-        for row in rows:
-            self.progress.ended(target, row)
-        outcomes = tuple(JobOutcome(job=job, stages=tuple(rows)) for job in jobs)
-        return TargetOutcome(target=target, jobs=outcomes, error=error, failed_stage="image")
+    def _unusable(self, jobs: tuple[Job, ...]) -> Iterator[tuple[str, TargetOutcome]]:
+        """The outcomes of targets whose commands have nowhere to run; other targets are not their business."""
+        for target, target_jobs in _by_target(jobs).items():
+            try:
+                self._engine(target)
+            except PipelineError as error:
+                wanted = (*self._wanted(JOB_STAGES), *self._wanted(TARGET_STAGES))
+                failed = StageOutcome(stage="image", result="failed", reason=error.message, hint=error.hint)
+                left = [StageOutcome(stage=each.name, result="skipped", reason="image failed") for each in wanted[1:]]
+                self.progress.ended(target, failed)
+                self.progress.skipped(target, left)
+                outcomes = tuple(JobOutcome(job=job, stages=(failed, *left)) for job in target_jobs)
+                yield target, TargetOutcome(target=target, jobs=outcomes, error=error, failed_stage="image")
+
+    def _engine(self, target: str) -> Engine:
+        """One for all jobs of a target, and for its own stages. Raises: EngineError."""
+        if target not in self._engines:
+            given = next((image for job, image in self.images.items() if job.target == target), None)
+            engine = engine_or_given(self.settings, target, given) if given else engine_of(self.settings, target)
+            self._engines[target] = engine
+        return self._engines[target]
 
     def _wanted(self, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         names = needed_for(self.last_stage)
@@ -188,7 +195,7 @@ class Run:
             settings=self.settings,
             target_name=job.target,
             target=self.settings.target(job.target),
-            engine=GivenEngine(self.images[job]) if job in self.images else engine_of(self.settings, job.target),
+            engine=GivenEngine(self.images[job]) if job in self.images else self._engine(job.target),
             progress=self.progress,
             home_dir=home_dir,
             log_path=home_dir / "logs" / self.attempt / "stage.log",
@@ -196,30 +203,17 @@ class Run:
             package=self.settings.packages[job.package],
         )
 
-    def _engine_of(self, target: str) -> Engine:
-        """What a target's own stages have."""
-        given = next((image for job, image in self.images.items() if job.target == target), None)
-        return engine_or_given(self.settings, target, given) if given else engine_of(self.settings, target)
-
     def _target_context(self, target: str) -> TargetContext:
         home_dir = self.settings.out_path / target
         return TargetContext(
             settings=self.settings,
             target_name=target,
             target=self.settings.target(target),
-            engine=self._engine_of(target),
+            engine=self._engine(target),
             progress=self.progress,
             home_dir=home_dir,
             log_path=home_dir / "logs" / self.attempt / "stage.log",
         )
-
-
-def _why_skipped(failed: Chain) -> str:
-    return "interrupted" if isinstance(failed.error, Interrupted) else f"{failed.failed_stage} failed"
-
-
-def _stops(error: PipelineError | None, *, keep_going: bool) -> bool:
-    return error is not None and (not keep_going or isinstance(error, Interrupted))
 
 
 def new_attempt() -> str:
@@ -239,12 +233,15 @@ def _by_target(jobs: Iterable[Job]) -> dict[str, tuple[Job, ...]]:
     return grouped
 
 
-def _outcome(job: Job, chain: Chain) -> JobOutcome:
+def _outcome(job: Job, matrix: Matrix) -> JobOutcome:
+    chain = matrix.chains[job]
     records = chain.records
     srpm, reserved, tree = records.get("fetch"), records.get("reserve"), records.get("patch")
     evr = str(reserved.evr) if reserved else ""
     return JobOutcome(
         job=job,
+        needs=matrix.needs.get(job),
+        because=matrix.because.get(job),
         reason=reason(chain.outcomes, evr),
         source=srpm.origin if srpm else "",
         nevra=f"{srpm.name}-{reserved.evr}.src" if srpm and reserved else "",

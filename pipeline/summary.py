@@ -40,6 +40,9 @@ def tell_end(outcomes: Sequence[TargetOutcome], progress: Progress, *, reproduce
         if outcome.error is not None:
             stage = outcome.failed_stage
             progress.failure(outcome.error, stage=f"{outcome.target}: {stage}", reproduce=reproduce(stage))
+            for job in outcome.jobs:
+                if job.because:
+                    progress.heading(f"{job.job} was not built: it is built on {job.because}, which failed")
             continue
         for job in outcome.jobs:
             if job.reason:

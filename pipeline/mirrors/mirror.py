@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,6 +24,7 @@ from pipeline.model import MirrorState, PublishedRpm, Rpm
 from pipeline.settings import Settings
 
 _REPOMD, _SIGNATURE = "repomd.xml", "repomd.xml.asc"
+_renewing = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,7 +131,8 @@ def _read(
     if folder is None:
         folder = cache_dir(settings, destination)
         carried = read_carried(books.get(layout.CARRIED, b"{}")) if kinds is None else None
-        _renew(destination, index, wanted, carried, folder, log_path)
+        with _renewing:  # jobs side by side share the copy
+            _renew(destination, index, wanted, carried, folder, log_path)
     return _metadata(books, index, wanted, folder, destination.address)
 
 

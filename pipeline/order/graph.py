@@ -7,7 +7,8 @@ a build turns out to provide decides nothing: where another package asks for it,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
@@ -48,6 +49,20 @@ def needs_of(relations: Mapping[str, Relations]) -> dict[str, tuple[str, ...]]:
     needs = {package: _needs(package, relations[package], givers) for package in sorted(relations)}
     order_of(needs)
     return needs
+
+
+def guessed(unread: Iterable[str], relations: Mapping[str, Relations]) -> dict[str, Relations]:
+    """What packages may give whose own specs could not be read: what others ask for under their names.
+
+    So what is built on a package that failed before its spec was at hand is not built without it.
+    """
+    asked = sorted({text for told in relations.values() for text in told.build_requires})
+    return {
+        name: Relations(
+            packages=(BinaryRelations(name=name, provides=tuple(filter(_named_like(name), asked))),), build_requires=()
+        )
+        for name in unread
+    }
 
 
 def order_of(needs: Needs) -> tuple[str, ...]:
@@ -97,6 +112,12 @@ def refuse_unsaid(relations: Mapping[str, Relations], built: Mapping[str, Iterab
                         " nobody knew that it comes first",
                         hint=f'write provides = ["{wanted.name}"] under [packages.{maker}] in pipeline.toml',
                     )
+
+
+def _named_like(package: str) -> Callable[[str], bool]:
+    """Whether a requirement reads like one for that package: `x`, `x-devel`, `pkgconfig(x)`."""
+    pattern = re.compile(rf"(?:\w+\()?{re.escape(package)}(?:$|[-\s(.)])")
+    return lambda text: pattern.match(text) is not None
 
 
 def _needs(package: str, relations: Relations, givers: Mapping[str, list[_Giver]]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ _NO_DAY = date(2015, 1, 1)
 
 def inputs(srpm: Srpm, image: Image, *, context: JobContext) -> dict[str, str]:
     """The macros, and the vendor's packages that it is built on; source RPM and image come with the records."""
-    built_on = {f"built on {need.package}": keys.digest_of_rpms(need.baseline) for need in context.needs}
+    built_on = {f"built on {name}": keys.digest_of_rpms(baseline) for name, baseline in _built_on(context).items()}
     return {**rpmbuild.macro_inputs(context.target), **built_on}
 
 
@@ -28,7 +28,7 @@ def run(srpm: Srpm, image: Image, *, context: JobContext) -> BuildResult:
     """The vendor's RPMs, under `baseline/`. Raises: BuildError, CommandTimedOut."""
     spec = context.out_path / srpm.spec.path
     return basis.build_on(
-        [need.baseline for need in context.needs],
+        [*_built_on(context).values()],
         spec,
         [context.out_path / source.path for source in srpm.sources],
         context.home_dir / "baseline",
@@ -36,3 +36,8 @@ def run(srpm: Srpm, image: Image, *, context: JobContext) -> BuildResult:
         source_date_epoch=changelog.midnight(changelog.newest(read_spec(spec)) or _NO_DAY),
         context=context,
     )
+
+
+def _built_on(context: JobContext) -> dict[str, BuildResult]:
+    """Package -> the vendor's own of it, for those that this one is built on; without these no baseline is begun."""
+    return {need.package: need.baseline for need in context.needs if need.baseline is not None}

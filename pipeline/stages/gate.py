@@ -115,7 +115,9 @@ def _unresolved(signed: SignedSet, hosts: dict[str, Place], context: JobContext)
                 beside=[
                     context.out_path / rpm.file.path
                     for each in context.needs
-                    for rpm in (*each.build.rpms, *each.baseline.rpms)
+                    for build in (each.build, each.baseline)
+                    if build is not None
+                    for rpm in build.rpms
                 ],
                 arches=frozenset(rpm.arch for rpm in rpms),
                 timeout_seconds=context.settings.time_limits.download,

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from pipeline import command, parallel, slots
 from pipeline.chain import Chain
 from pipeline.context import JobContext
 from pipeline.errors import (
@@ -52,6 +56,14 @@ class Played:
             raise self.failure
         self.behind()
         return Evr(version=self.name, release=self.release)
+
+
+@pytest.fixture(autouse=True)
+def one_by_one() -> Iterator[None]:
+    """Most of what a chain does shows best when its stages do not run side by side."""
+    slots.allow(1)
+    yield
+    slots.allow(slots.fitting())
 
 
 @pytest.fixture
@@ -371,3 +383,137 @@ def test_a_plan_has_its_own_reason_for_each_stage_that_runs(new_chain, run, play
         "setting changed from 1 to 2", "setting changed from 1 to 3"
     ]  # fmt: skip
     assert results(chain) == ["alpha cached", "beta run", "gamma cached", "delta run", "omega cached"]
+
+
+@pytest.fixture
+def side_by_side(one_by_one) -> None:
+    slots.allow(3)
+
+
+def meet(played: dict[str, Played], *names: str) -> None:
+    """Let these stages wait for each other: they end only if they are at it at once."""
+    barrier = threading.Barrier(len(names))
+    for name in names:
+        played[name].behind = lambda: barrier.wait(timeout=20) and None
+
+
+def test_stages_that_need_nothing_of_each_other_run_side_by_side(side_by_side, run, played):
+    meet(played, "alpha", "gamma")
+    chain = run(BRANCHES)
+    assert results(chain) == ["alpha ok", "beta ok", "gamma ok", "delta ok", "omega ok"]
+    assert chain.is_good
+
+
+def test_a_stage_waits_for_what_it_needs_and_for_its_gates(side_by_side, run, played, calls):
+    meet(played, "beta", "delta")
+    run(BRANCHES)
+    assert calls.index("alpha()") < calls.index("beta(alpha-1)") < calls.index("omega(gamma-1)") == 4
+    assert calls.index("gamma()") < calls.index("delta(gamma-1)")
+
+
+def test_behind_a_failure_nothing_begins_and_what_is_at_work_comes_to_its_end(side_by_side, run, played, calls):
+    failed_already, barrier = threading.Event(), threading.Barrier(2)
+
+    def fail() -> None:
+        barrier.wait(timeout=20)
+        failed_already.set()
+        raise PatchError("broken", "it broke")
+
+    def go_on() -> None:
+        barrier.wait(timeout=20)
+        assert failed_already.wait(20)
+        time.sleep(0.05)
+
+    played["alpha"].behind, played["gamma"].behind = fail, go_on
+    chain = run(BRANCHES)
+    assert results(chain) == ["alpha failed", "beta skipped", "gamma ok", "delta skipped", "omega skipped"]
+    assert sorted(calls) == ["alpha()", "gamma()"]
+    assert not chain.is_good
+
+
+def test_the_lines_of_stages_that_run_side_by_side_are_not_mixed(side_by_side, make_context, played, told, monkeypatch):
+    barrier = threading.Barrier(2)
+
+    def speak(name: str) -> Callable[..., Evr]:
+        def run_stage(*given: Evr, context: JobContext) -> Evr:
+            for number in range(20):
+                barrier.wait(timeout=20)
+                context.progress.note(f"{name} {number}")
+            return Evr(version=name, release="1")
+
+        return run_stage
+
+    for name in ("alpha", "gamma"):
+        monkeypatch.setattr(played[name], "run", speak(name))
+    Chain("demo/vdsm", make_context(), (BRANCHES[0], BRANCHES[2])).run()
+    lines = [line.strip() for line in told.getvalue().splitlines()]
+    assert len(lines) == 42
+    for name in ("alpha", "gamma"):
+        last = next(index for index, line in enumerate(lines) if line.startswith("demo/vdsm") and f" {name} " in line)
+        own = [index for index, line in enumerate(lines) if line.startswith(f"{name} ")]
+        # What was said while no other had begun may stand above; the rest is one block.
+        assert own[1:] == [*range(last - 19, last)]
+
+
+def test_ctrl_c_ends_the_commands_of_all_stages_that_run(side_by_side, new_chain, played):
+    both_run = threading.Barrier(2)
+
+    def wait_long() -> None:
+        both_run.wait(timeout=20)
+        command.run(["sleep", "50"], timeout_seconds=60)
+
+    played["alpha"].behind = played["gamma"].behind = wait_long
+    chain, started = new_chain(BRANCHES), time.monotonic()
+    timer = threading.Timer(0.5, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT))
+    timer.start()
+    chain.run()
+    assert time.monotonic() - started < 15
+    assert results(chain) == ["alpha failed", "beta skipped", "gamma failed", "delta skipped", "omega skipped"]
+    assert {row.reason.partition(";")[0] for row in chain.outcomes} == {"interrupted"}
+    assert type(chain.error) is Interrupted
+
+
+def test_of_a_stage_that_is_done_alone_one_is_done_at_a_time(side_by_side, make_context, played):
+    at_it: list[int] = []
+    most: list[int] = []
+
+    def count() -> None:
+        at_it.append(1)
+        most.append(len(at_it))
+        time.sleep(0.05)
+        at_it.pop()
+
+    played["alpha"].behind = count
+    stage = (Stage(name="alpha", record=Evr, error=PatchError, alone=True),)
+    chains = [Chain(f"demo/{number}", _at(make_context(), number), stage) for number in range(4)]
+    parallel.run_all(Chain.run, chains)
+    assert most == [1, 1, 1, 1]
+
+
+def _at(context: JobContext, number: int) -> JobContext:
+    return replace(context, home_dir=context.home_dir.with_name(f"package-{number}"))
+
+
+def test_a_chain_can_stop_on_the_way_and_go_on(run, new_chain, calls):
+    chain = new_chain(BRANCHES)
+    chain.run(upto={"alpha", "gamma"})
+    assert results(chain) == ["alpha ok", "gamma ok"]
+    chain.run()
+    assert results(chain) == ["alpha ok", "beta ok", "gamma ok", "delta ok", "omega ok"]
+    assert calls == ["alpha()", "gamma()", "beta(alpha-1)", "delta(gamma-1)", "omega(gamma-1)"]
+
+
+def test_what_is_left_out_for_one_reason_is_one_line(new_chain, told):
+    chain = new_chain(BRANCHES)
+    chain.skip("demo/library failed")
+    assert results(chain)[:2] == ["alpha skipped", "beta skipped"]
+    assert told.getvalue() == "demo/vdsm  alpha to omega skipped    0.00 s  demo/library failed\n"
+
+
+def test_what_stands_in_the_way_is_the_failure_of_the_next_stage(new_chain, told):
+    chain, error = new_chain(), BuildError("cycle", "a needs b")
+    chain.run(upto={"alpha"})
+    assert chain.fail(error)
+    assert not chain.fail(error, "alpha")
+    assert results(chain) == ["alpha ok", "beta failed"]
+    assert (chain.error, chain.failed_stage) == (error, "beta")

@@ -84,11 +84,11 @@ def test_each_ci_has_its_marks(name, kind):
 
 
 def say_everything(progress: Progress, text: str, log_path) -> None:
-    with progress.fold("demo/vdsm"):
-        progress.note(text)
-        progress.heading(text)
-        progress.table(text, ("a", text), [(text, "b")])
-        progress.ended(text, StageOutcome(stage="build", result="failed", reason=text))
+    with progress.chapter("demo/vdsm") as chapter:
+        chapter.note(text)
+        chapter.heading(text)
+        chapter.table(text, ("a", text), [(text, "b")])
+        chapter.ended(text, StageOutcome(stage="build", result="failed", reason=text))
     progress.warning(text)
     log_path.write_text(f"{text}\n{text}\nlast\n")
     error = BuildError("x", f"it failed\n{text}", hint=text, log_path=log_path, reproduce=text)
@@ -98,8 +98,8 @@ def say_everything(progress: Progress, text: str, log_path) -> None:
 
 def test_without_a_ci_no_byte_differs(tmp_path):
     def say(progress):
-        with progress.fold("demo/vdsm"):
-            progress.note("::error::as it is ##[x]")
+        with progress.chapter("demo/vdsm") as chapter:
+            chapter.note("::error::as it is ##[x]")
         (tmp_path / "log").write_text("one\ntwo\n")
         progress.failure(BuildError("x", "it failed", log_path=tmp_path / "log"), stage="demo: build")
 
@@ -124,8 +124,8 @@ def test_the_lines_for_github(tmp_path):
     (tmp_path / "log").write_text("50% done\n")
 
     def say(progress):
-        with progress.fold("demo/vdsm"):
-            progress.note("100% green")
+        with progress.chapter("demo/vdsm") as chapter:
+            chapter.note("100% green")
         progress.warning("50%, so far")
         progress.failure(BuildError("x", "a 50%\nb", log_path=tmp_path / "log"), stage="demo: build, all")
 
@@ -142,8 +142,8 @@ def test_the_lines_for_gitlab(tmp_path):
     (tmp_path / "log").write_text("section_start:1:evil\r\x1b[0Kx\n")
 
     def say(progress):
-        with progress.fold("demo/vdsm"):
-            progress.note("green")
+        with progress.chapter("demo/vdsm") as chapter:
+            chapter.note("green")
         progress.warning("so far")
         progress.failure(BuildError("x", "a\nb", log_path=tmp_path / "log"), stage="demo: build")
 
@@ -162,8 +162,8 @@ def test_the_lines_for_gitlab(tmp_path):
 def test_a_quiet_run_has_no_empty_folds():
     stream = io.StringIO()
     progress = Progress(quiet=True, console=Console(file=stream), marks=GithubMarks())
-    with progress.fold("demo/vdsm"):
-        progress.note("unseen")
+    with progress.chapter("demo/vdsm") as chapter:
+        chapter.note("unseen")
     assert stream.getvalue() == ""
 
 

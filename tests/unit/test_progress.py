@@ -235,3 +235,32 @@ def test_transfers_are_not_told_when_quiet_or_small(quiet, size_bytes):
     with Progress(quiet=quiet, console=Console(file=file)).transfers([("one", size_bytes)]) as (one,):
         one(size_bytes)
     assert file.getvalue() == ""
+
+
+def test_a_section_is_one_block_and_knows_what_was_noted_elsewhere(progress, told):
+    with progress.section() as one, progress.section() as two:
+        one.note("one")
+        two.note("two")
+        one.note_once("both")
+        two.note_once("both")
+    assert [line.strip() for line in told.getvalue().splitlines()] == ["two", "one", "both"]
+
+
+def test_a_chapter_has_a_state_log_of_its_own(progress, tmp_path):
+    with progress.chapter("a") as one, progress.chapter("b") as two:
+        one.log_state_to(tmp_path / "a.log")
+        two.log_state_to(tmp_path / "b.log")
+        one.ended("a", OUTCOME)
+    assert len((tmp_path / "a.log").read_text().splitlines()) == 1
+    assert not (tmp_path / "b.log").exists()
+
+
+def test_what_is_left_out_is_one_line_for_people_and_one_each_for_programs(progress, told, tmp_path):
+    progress.log_state_to(tmp_path / "state.log")
+    left = [StageOutcome(stage=name, result="skipped", reason="why") for name in ("build", "lint", "sign")]
+    progress.skipped("demo/vdsm", left)
+    progress.skipped("demo/vdsm", [])
+    assert told.getvalue() == "demo/vdsm  build to sign skipped    0.00 s  why\n"
+    assert [json.loads(line)["stage"] for line in (tmp_path / "state.log").read_text().splitlines()] == [
+        "build", "lint", "sign"
+    ]  # fmt: skip

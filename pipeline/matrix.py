@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The jobs of a run: made ready side by side, then each done behind those that it is built on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+from typing import Any, cast
+
+from pipeline import parallel, slots
+from pipeline.chain import Chain
+from pipeline.context import JobContext
+from pipeline.errors import Interrupted, OrderError, PipelineError, interrupted
+from pipeline.flow import JOB_STAGES, STAGES, needed_for
+from pipeline.ledger import Ledger
+from pipeline.model import Dependency, Job, Relations
+from pipeline.order import graph, keys
+from pipeline.settings import Settings
+
+# Its stages tell what a job is built on; what needs this one has to wait for that.
+_READY = needed_for("relations" if "relations" in STAGES else "patch")
+_ORDERED = "reserve"
+_BUILT_ON_OTHERS = (_ORDERED, "baseline")
+
+
+@dataclass
+class Matrix:
+    """The chains of all jobs of a run. What each is built on, and whose failure stopped it, is found out on the way.
+
+    `needs` has no entry for a job of which that is not known.
+    """
+
+    settings: Settings
+    chains: Mapping[Job, Chain]
+    keep_going: bool = False
+    needs: dict[Job, tuple[Job, ...]] = field(default_factory=dict)
+    because: dict[Job, Job] = field(default_factory=dict)
+    unsaid: dict[str, OrderError] = field(default_factory=dict)
+
+    def perform(self) -> None:
+        """Run all chains, as far as they can be. Behind ctrl-C each of them has an end that says so."""
+        try:
+            if self._is_ordered:
+                self._each({}, lambda job: self._run(job, upto=_READY))
+                self._order()
+            self._each(self.needs, self._make)
+        except KeyboardInterrupt as caught:
+            self._interrupt(interrupted().with_traceback(caught.__traceback__))
+        self._refuse_unsaid()
+        left = self._why_left()
+        for chain in self.chains.values():
+            chain.skip(f"{chain.failed_stage} failed" if chain.error else left)
+
+    def plan(self) -> None:
+        """Tell what `perform` would do."""
+        free = {stage.name for stage in JOB_STAGES if _ORDERED not in needed_for(stage.name)}
+        for chain in self.chains.values():
+            chain.plan(upto=free)
+        if self._is_ordered:
+            self._order()
+        for job in self._in_order():
+            anew = [need for need in self._needed_here(job) if "build" in self.chains[need].anew]
+            self._plan(job, f"{anew[0].package} is made anew" if anew else "")
+
+    def _plan(self, job: Job, reason: str) -> None:
+        if not reason:
+            try:
+                self._give_needs(job)
+            except OrderError as error:
+                reason = error.message
+        self.chains[job].plan(reason)
+
+    @property
+    def _is_ordered(self) -> bool:
+        return any(_ORDERED in chain.stages for chain in self.chains.values())
+
+    def _each(self, needs: Mapping[Job, tuple[Job, ...]], work: Callable[[Job], None]) -> None:
+        parallel.run_ordered(work, {job: needs.get(job, ()) for job in self.chains}, width=slots.width())
+
+    def _run(self, job: Job, *, upto: Collection[str] | None = None) -> None:
+        if not any(stops(chain.error, keep_going=self.keep_going) for chain in self.chains.values()):
+            self.chains[job].run(keep_going=self.keep_going, upto=upto)
+
+    def _make(self, job: Job) -> None:
+        """Do the rest of a job, if all that it is built on is there."""
+        lacking = next((need for need in self._needed_here(job) if not self._is_good(need)), None)
+        if lacking is not None:
+            self.because[job] = self.because.get(lacking, lacking)
+            self.chains[job].skip(f"it is built on {lacking}, which failed")
+            return
+        try:
+            self._give_needs(job)
+        except OrderError as error:
+            self._fail(job, error)
+        self._run(job)
+
+    def _fail(self, job: Job, error: OrderError) -> None:
+        """Nothing is built of a job of which nobody knows what it is built on."""
+        for stage in _BUILT_ON_OTHERS:
+            self.chains[job].fail(error, stage)
+
+    def _order(self) -> None:
+        """Find what each job is built on; those of a target that has no order fail."""
+        for target in dict.fromkeys(job.target for job in self.chains):
+            known = self._known(target)
+            around = self._made_before(target, but=known)
+            unread = [job for job in self.chains if job.target == target and job.package not in {**around, **known}]
+            try:
+                found = graph.needs_of({**around, **known, **graph.guessed([job.package for job in unread], known)})
+            except OrderError as error:
+                for package in known:
+                    self._fail(Job(package=package, target=target), error)
+                continue
+            for package in known:
+                needed = tuple(Job(package=name, target=target) for name in found[package])
+                self.needs[Job(package=package, target=target)] = needed
+
+    def _known(self, target: str) -> dict[str, Relations]:
+        """Package -> what the specs of this run say."""
+        return {
+            job.package: chain.records["relations"]
+            for job, chain in self.chains.items()
+            if job.target == target and "relations" in chain.records
+        }
+
+    def _refuse_unsaid(self) -> None:
+        """Where a build has shown that the order was made without knowing all, those that are built fail."""
+        out_path = self.settings.out_path
+        for target in dict.fromkeys(job.target for job in self.chains):
+            known = self._known(target)
+            built = {job.package: chain.records["build"] for job, chain in self.chains.items()
+                     if job.target == target and chain.has_made("build")}  # fmt: skip
+            try:
+                if built and len(known) > 1:
+                    shown = {package: keys.capabilities_of(build, out_path) for package, build in built.items()}
+                    graph.refuse_unsaid(known, shown)
+            except OrderError as error:
+                self.unsaid[target] = error
+
+    def _made_before(self, target: str, *, but: Collection[str]) -> dict[str, Relations]:
+        """Package -> what an earlier run read of its spec; this run has it not, or could not read it."""
+        jobs = (Job(package=name, target=target) for name in self.settings.packages if name not in but)
+        found = ((job.package, self._ledger(job).last("relations", Relations)) for job in jobs)
+        return {package: relations for package, relations in found if relations is not None}
+
+    def _give_needs(self, job: Job) -> None:
+        """Let a job know what it is built on. Raises: OrderError for what is not there."""
+        chain = self.chains[job]
+        needs = tuple(self._dependency(job, need) for need in self.needs.get(job, ()))
+        chain.context = replace(cast(JobContext, chain.context), needs=needs)
+
+    def _dependency(self, job: Job, need: Job) -> Dependency:
+        records: dict[str, Any] = self.chains[need].records if need in self.chains else dict(self._kept(need))
+        wanted = {_ORDERED, "build", "baseline"} & {_ORDERED, "build", *self.chains[job].stages}
+        if not wanted <= records.keys():
+            raise OrderError(
+                "not-built",
+                f"{job} is built on {need}, which is not built here",
+                hint=f"build it in the same run: --package {need.package} --package {job.package}",
+            )
+        build = records["build"]
+        return Dependency(
+            package=need.package,
+            build=build,
+            baseline=records.get("baseline"),
+            key=keys.key_of(build, records["reserve"], self.settings.out_path, self.settings.rebuild_on),
+        )
+
+    def _kept(self, job: Job) -> Iterator[tuple[str, object]]:
+        """What an earlier run left of a job, as long as its packages are there."""
+        ledger = self._ledger(job)
+        for name in (_ORDERED, "build", "baseline"):
+            record = ledger.last(name, STAGES[name].record)
+            if record is not None and ledger.has_files(record):
+                yield name, record
+
+    def _ledger(self, job: Job) -> Ledger:
+        return Ledger(self.settings.out_path / job.target / job.package, self.settings.out_path)
+
+    def _needed_here(self, job: Job) -> tuple[Job, ...]:
+        """Those jobs of this run that one is built on."""
+        return tuple(need for need in self.needs.get(job, ()) if need in self.chains)
+
+    def _in_order(self) -> tuple[Job, ...]:
+        return tuple(TopologicalSorter({job: self._needed_here(job) for job in self.chains}).static_order())
+
+    def _is_good(self, job: Job) -> bool:
+        return self.chains[job].error is None and job not in self.because
+
+    def failure(self, jobs: Collection[Job]) -> tuple[PipelineError, str] | None:
+        """The error that keeps these jobs from their repository, and its stage; of several ctrl-C, else the first."""
+        failed = [(chain.error, chain.failed_stage) for chain in map(self.chains.__getitem__, jobs) if chain.error]
+        if not failed and not all(self.chains[job].is_good for job in jobs):  # something else ended the run
+            failed = [(chain.error, chain.failed_stage) for chain in self.chains.values() if chain.error]
+        failed += [(self.unsaid[job.target], "build") for job in jobs if job.target in self.unsaid]
+        return next((each for each in failed if isinstance(each[0], Interrupted)), failed[0] if failed else None)
+
+    def _interrupt(self, error: Interrupted) -> None:
+        """Ctrl-C came while this thread waited: the first of those at work tells it, if they did not."""
+        if any(isinstance(chain.error, Interrupted) for chain in self.chains.values()):
+            return
+        for chain in self.chains.values():
+            if chain.fail(error):
+                return
+
+    def _why_left(self) -> str:
+        """Why a job did not come to all of its stages, if that was not its own doing."""
+        failed = [(job, chain.error) for job, chain in self.chains.items() if chain.error]
+        if any(isinstance(error, Interrupted) for _, error in failed):
+            return "interrupted"
+        return f"{failed[0][0]} failed" if failed else "not reached"
+
+
+def stops(error: PipelineError | None, *, keep_going: bool) -> bool:
+    """Whether an error ends the run, and not only what needs what failed."""
+    return error is not None and (not keep_going or isinstance(error, Interrupted))
