@@ -8,6 +8,7 @@ as the demo's do, patch and tests in `tests/family/patched/NAME/`.
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,6 +54,32 @@ def lay_patches(checkout_dir: Path, name: str) -> None:
         _write(series_path, f"{series_path.read_text(encoding='utf-8')}{path.name}\n")
     for path in sorted(patched_dir.glob("test_*.py")):
         _write(checkout_dir / "tests" / "patched" / name / path.name, path.read_text(encoding="utf-8"))
+
+
+def lay_upstream(folder: Path, name: str) -> None:
+    """Its upstream: a repository with the tag v1.0 and the patch behind it; and a source RPM for the demo's target."""
+    repository = folder / name
+    shutil.copytree(FAMILY_DIR / name / f"{name}-{VERSION}", repository)
+    shutil.copy(FAMILY_DIR / name / f"{name}.spec", repository)
+    _git(repository, "init", "--quiet")
+    _git(repository, "add", ".")
+    _git(repository, "commit", "--quiet", "--message", "first")
+    _git(repository, "tag", f"v{VERSION}")
+    (patch,) = (FAMILY_DIR / "patched" / name).glob("*.patch")
+    _git(repository, "archive", f"--prefix={name}-{VERSION}/", "-o", f"{folder}/{name}-{VERSION}.tar.gz", "HEAD")
+    macros = {"_sourcedir": folder, "_srcrpmdir": folder, "_source_payload": "w9.gzdio", "dist": ".demo"}
+    defines = [word for macro, value in macros.items() for word in ("--define", f"{macro} {value}")]
+    subprocess.run(
+        ["rpmbuild", "-bs", "--nodeps", *defines, f"{repository}/{name}.spec"], check=True, capture_output=True
+    )
+    (source_rpm,) = folder.glob(f"{name}-*.src.rpm")
+    source_rpm.rename(folder / f"{name}-{VERSION}-1.el6.src.rpm")  # as a vendor would call it
+    _git(repository, "am", "--quiet", str(patch))
+
+
+def _git(repository: Path, *words: str) -> None:
+    who = ["-c", "user.name=A Packager", "-c", "user.email=packager@example.org"]
+    subprocess.run(["git", *who, *words], cwd=repository, check=True, capture_output=True)
 
 
 def without_packages(text: str) -> str:

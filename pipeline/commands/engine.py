@@ -51,10 +51,17 @@ def engine_properties(current: str | None, current_file: Path | None, versions: 
 
 
 def _chosen_package(settings: Settings, asked: tuple[str, ...]) -> str:
-    """The package that is asked for, else the only one that has engine properties. Raises: UsageError."""
+    """The package that is asked for, else the one that has engine properties. Raises: UsageError, SettingsError."""
+    from pipeline.errors import SettingsError
     from pipeline.settings import choose_package
 
     having = tuple(name for name, package in settings.packages.items() if package.engine_properties)
+    if not (asked or having):
+        raise SettingsError(
+            "no-engine-properties",
+            "no package has engine_properties",
+            hint="name them in pipeline.toml, under the package whose patches act upon them",
+        )
     return choose_package(settings, asked or having)
 
 

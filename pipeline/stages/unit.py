@@ -72,8 +72,11 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> UnitReport:
 
 
 def _nothing_to_prove(context: JobContext) -> UnitReport:
-    there = " (the tests that are there wait for one)" if context.tests_dir.is_dir() else ""
-    context.progress.note(f"the series of {context.job.package} has no patch, so there is nothing to prove{there}")
+    told = f"the series of {context.job.package} has no patch, so there is nothing to prove"
+    if context.tests_dir.is_dir():
+        context.progress.warning(f"{told}, and tests of patches are there: what is built is the vendor's source")
+    else:
+        context.progress.note(told)
     nothing = UnitOutcome(passed=(), failed=())
     return UnitReport(python="", pristine=nothing, patched=nothing)
 

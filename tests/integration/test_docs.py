@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import family
 from tests.integration.checkout import ROOT
 from tests.integration.pages import Block, blocks, inline_sessions
 from tests.integration.site import Site, site
@@ -30,7 +31,7 @@ from tests.integration.site import Site, site
 __all__ = ["site"]  # a fixture
 
 DOCS = ROOT / "docs"
-PAGES = ("developer.md", "ci.md", "publishing.md", "administrator.md")
+PAGES = ("developer.md", "packages.md", "ci.md", "publishing.md", "administrator.md")
 
 # (what the page has, what the test runs, why). `{…}` are folders of the test.
 SUBSTITUTIONS = (
@@ -38,6 +39,7 @@ SUBSTITUTIONS = (
     (r"^cd vdsm-packaging$", "cd {root}", "where the demo was released already, which saves the time"),
     (r"--target el6-bullseye --source git:\S+", "--target demo", "no container, no vdsm"),
     (r'--target el6\b|(?<=@)el6\b|(?<=default_targets = \[)"el6"(?=\])', None, "CentOS 6 takes a container"),
+    (r"\.\./(?=greet-protocol)", "{home}/", "beside what the test has"),
     (r"/etc/vdsm-pipeline|~/\.config/vdsm-pipeline", "{home}/keys", "no folder of this machine's is touched"),
     (r"publisher@mirror\.example\.org:/srv/yum", "{home}/first", "a directory in place of a host"),
     (r"rsync://second\.example\.org", "{home}/second", "a directory in place of a host"),
@@ -198,6 +200,11 @@ def test_developer(reader):
     reader.cwd = reader.site.home
     read_page("developer.md", reader)
     assert (reader.site.home / "vdsm-packaging" / "bootstrap").exists()
+
+
+def test_packages(reader):
+    family.lay_upstream(reader.site.home, family.PROTOCOL)
+    read_page("packages.md", reader)
 
 
 def test_ci(reader):

@@ -416,7 +416,10 @@ def test_without_a_patch_there_is_nothing_to_prove_and_no_test_runs(run, make_co
 
     report = run(never, patches=0)
     assert (report.pristine, report.patched, report.matrix, report.junit) == (NOTHING, NOTHING, (), None)
-    assert "has no patch, so there is nothing to prove (the tests that are there wait for one)" in told.getvalue()
+    assert (
+        "warning: the series of vdsm has no patch, so there is nothing to prove, and tests of patches"
+        in told.getvalue()
+    )
     assert unit.inputs(SimpleNamespace(patches=()), image, context=make_context()) == {}
     assert not (settings.out_path / "demo/vdsm/junit/unit.xml").exists()
 
