@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import command
+from pipeline.errors import CommandFailed, EngineError
 
 _INSTALL_SECONDS = 600
 _QUICK_SECONDS = 60
@@ -34,12 +35,28 @@ def plan_install(*, nodeps: bool) -> list[str]:
 
 
 def make(program: str, argv: Sequence[str], container: str, image: str, *, log_path: Path | None) -> None:
-    """Run the container that `argv` makes, and keep what it leaves as an image. Raises: as `command.run`."""
+    """Run the container that `argv` makes, and keep what it leaves as an image.
+
+    Raises: EngineError when it is not kept, and as `command.run`.
+    """
     try:
         command.run(argv, timeout_seconds=_INSTALL_SECONDS, log_path=log_path, capture=False)
-        command.run([program, "commit", container, image], timeout_seconds=_INSTALL_SECONDS, log_path=log_path)
+        _commit(program, container, image, log_path)
     finally:
         remove_container(program, container)
+
+
+def _commit(program: str, container: str, image: str, log_path: Path | None) -> None:
+    try:
+        command.run([program, "commit", container, image], timeout_seconds=_INSTALL_SECONDS, log_path=log_path)
+    except CommandFailed as error:
+        raise EngineError(
+            "image-not-kept",
+            f"{program} did not make an image of the packages to build on: {error.message}",
+            hint="look for a full disk; `.venv/bin/nox -s doctor` tries the engine",
+            log_path=log_path,
+            reproduce=error.reproduce,
+        ) from None
 
 
 def remove_container(program: str, name: str) -> None:

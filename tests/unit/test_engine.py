@@ -13,6 +13,7 @@ from pipeline.command import CommandResult
 from pipeline.engines.choice import choose_engine
 from pipeline.engines.container import ContainerEngine, plan_container
 from pipeline.engines.host import HostEngine
+from pipeline.engines.hostroot import RootEngine
 from pipeline.errors import CommandFailed, CommandTimedOut, EngineError
 
 GOLDEN_DIR = Path(__file__).parent.parent / "golden" / "plan_container"
@@ -208,6 +209,72 @@ def fail_with(exit_code: int, output: str, monkeypatch, tmp_path) -> Exception:
     with pytest.raises(EngineError) as caught, ContainerEngine("podman", "image").workspace(tmp_path) as workspace:
         workspace.run(["true"], timeout_seconds=1)
     return caught.value
+
+
+def add_to_container(tmp_path, nodeps: bool = True) -> None:
+    (tmp_path / "a.rpm").write_text("an rpm")
+    with ContainerEngine("podman", "image").with_packages([tmp_path / "a.rpm"], tmp_path / "w", nodeps=nodeps) as there:
+        assert there.image.startswith(f"localhost/vdsm-pipeline-built-on:{os.getpid()}-")
+
+
+@pytest.mark.parametrize("nodeps", [True, False])
+def test_packages_are_installed_by_root_without_network_into_an_image_that_does_not_stay(tmp_path, commands, nodeps):
+    add_to_container(tmp_path, nodeps)
+    words = [argv[1] for argv in commands]
+    assert words == ["images", "ps", "run", "commit", "kill", "rm", "rmi"]
+    _, _, started, committed, _, _, removed = commands
+    assert "--rm" not in started
+    assert (started[started.index("--user") + 1], started[started.index("--network") + 1]) == ("0:0", "none")
+    assert ("--noscripts" in started, "--nodeps" in started) == (nodeps, nodeps)
+    assert committed[2:] == (started[started.index("--name") + 1], removed[-1])
+    assert list((tmp_path / "w").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("failing", "told"),
+    [
+        ("run", "rpm did not install a.rpm to build on: b is needed by a-1-1.noarch"),
+        ("commit", "podman did not make an image of the packages to build on: podman failed"),
+    ],
+)
+def test_of_packages_that_are_not_installed_nothing_stays(tmp_path, monkeypatch, failing, told):
+    ran: list[str] = []
+
+    def run(argv, **_: object) -> CommandResult:
+        ran.append(argv[1])
+        if argv[1] == failing:
+            said = "error: Failed dependencies:\n\tb is needed by a-1-1.noarch\n"
+            raise CommandFailed("command-failed", "podman failed", command_exit_code=1, output=said)
+        return CommandResult(argv=tuple(argv), exit_code=0, stdout="", seconds=0.0)
+
+    monkeypatch.setattr(command, "run", run)
+    with pytest.raises(EngineError) as caught:
+        add_to_container(tmp_path)
+    assert (type(caught.value), caught.value.message) == (EngineError, told)
+    assert ran[-2:] == ["kill", "rm"]
+    assert list((tmp_path / "w").iterdir()) == []
+
+
+def test_an_image_that_a_living_run_made_stays_and_a_dead_one_s_goes(tmp_path, monkeypatch):
+    removed: list[str] = []
+    listed = "\n".join(f"localhost/vdsm-pipeline-built-on:{number}-1" for number in (os.getpid(), 2**22 + 1))
+
+    def run(argv, **_: object) -> CommandResult:
+        removed.extend(argv[3:] if argv[1] == "rmi" else ())
+        return CommandResult(argv=tuple(argv), exit_code=0, seconds=0.0, stdout=listed if argv[1] == "images" else "")
+
+    monkeypatch.setattr(command, "run", run)
+    add_to_container(tmp_path)
+    assert removed[0] == f"localhost/vdsm-pipeline-built-on:{2**22 + 1}-1"
+    assert [
+        name for name in removed[1:] if not name.startswith(f"localhost/vdsm-pipeline-built-on:{os.getpid()}-")
+    ] == []
+    assert f"localhost/vdsm-pipeline-built-on:{os.getpid()}-1" not in removed
+
+
+def test_an_engine_that_takes_no_packages_says_so(tmp_path):
+    with pytest.raises(EngineError, match=r"engine 'host' cannot be given a\.rpm to build on"):
+        RootEngine().with_packages([tmp_path / "a.rpm"], tmp_path, nodeps=True)
 
 
 @pytest.mark.parametrize("exit_code", [125, 126, 127])

@@ -107,7 +107,7 @@ MAY_IMPORT = {
     "localgit": {"command", "errors", "gitenv"},
     "engines.base": {"command", "errors", "model"},
     "engines.layer": {"command", "errors"},
-    "engines.derived": {"command"},
+    "engines.derived": {"command", "errors"},
     "order.graph": {"errors", "gate.relations", "model", "rpmheaders"},
     "order.keys": {"model", "provides", "rpmheaders"},
     "rpmquery": {"context", "files", "engines.base", "errors", "gate.relations", "model", "rpmbuild", "rpmheaders"},
