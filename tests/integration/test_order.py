@@ -25,7 +25,7 @@ from pipeline.context import JobContext
 from pipeline.engines.base import Engine
 from pipeline.engines.choice import engine_of
 from pipeline.engines.host import HostEngine
-from pipeline.errors import BuildError, EngineError
+from pipeline.errors import BuildError, EngineError, OrderError
 from pipeline.hidden import Hidden
 from pipeline.model import BuildResult, Evr, Job, Reservation
 from pipeline.order import basis, graph, keys
@@ -235,6 +235,15 @@ def test_what_a_package_is_built_on_decides_its_bytes(tmp_path: Path, progress: 
     here = builder(tmp_path, HostEngine(), progress)
     below = {word: here.build("protocol", [], word) for word in ("ours", "vendors")}
     first, other, again = (here.build("word", [below[word]]) for word in ("ours", "vendors", "ours"))
+    shown = {"word": keys.capabilities_of(first, here.context.out_path)}
+    assert {"/usr/lib64/libword.so", "libword.so.1()(64bit)", "word-devel = 1.0-1.el6.ours"} <= set(shown["word"])
+    asked = rpmquery.relations_of(here.spec("tell", more="BuildRequires: libword.so.1()(64bit)"), [], here.context)
+    said = rpmquery.relations_of(here.spec("word"), [], here.context)
+    with pytest.raises(
+        OrderError, match=r"tell requires libword\.so\.1\(\)\(64bit\) to be built, which word turned out"
+    ):
+        graph.refuse_unsaid({"tell": asked, "word": said}, shown)
+    graph.refuse_unsaid({"tell": asked, "word": replace(said, provides=("libword.so.1()(64bit)",))}, shown)
     assert keys.digest_of_rpms(first) == keys.digest_of_rpms(again) != keys.digest_of_rpms(other)
     reservation = Reservation(number=1, evr=Evr(version="1", release="1"), input_sha256="f" * 64, inputs=())
     assert keys.key_of(first, reservation, tmp_path, "change") == "f" * 64

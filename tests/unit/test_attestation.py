@@ -17,7 +17,7 @@ from pipeline import provides
 from pipeline.attestation import sbom, statement
 from pipeline.attestation.header import Header
 from pipeline.checkout import Checkout
-from pipeline.model import AppliedPatch, Evr, File, Image, PatchedTree, RenderedSpec, Reservation, Srpm, Tree
+from pipeline.model import AppliedPatch, Evr, File, Image, Installed, PatchedTree, RenderedSpec, Reservation, Srpm, Tree
 
 VENDOR, PATCH, TEMPLATE, RPM, CONTENT = ("a" * 64, "b" * 64, "c" * 64, "d" * 64, "e" * 64)
 EVR = Evr(version="4.16.30", release="0.el6.label.904")
@@ -135,6 +135,22 @@ def test_the_checkout_s_state_is_told(build, checkout, told):
     assert pipeline == {"name": "vdsm-packaging-pipeline", **told}
     claim = statement.read(text)
     assert (claim.commit, claim.dirty) == (checkout.commit, checkout.dirty)
+
+
+def test_what_it_is_built_on_is_told_by_file_and_package(build):
+    below = Installed(package="below", file_name="below-devel-1-1.noarch.rpm", sha256="9" * 64)
+    text = statement.make(replace(build, built_on=(below,)), PACKAGE, CONTENT, VERSIONS)
+    alone, told = (
+        json.loads(each)["predicate"]["buildDefinition"]["resolvedDependencies"]
+        for each in (statement.make(build, PACKAGE, CONTENT, VERSIONS), text)
+    )
+    (row,) = [row for row in told if row not in alone]
+    assert row == {
+        "name": "below-devel-1-1.noarch.rpm",
+        "digest": {"sha256": "9" * 64},
+        "annotations": {"builtOn": "below"},
+    }
+    assert statement.read(text) == statement.read(statement.make(build, PACKAGE, CONTENT, VERSIONS))
 
 
 def test_a_host_is_told_by_its_versions(build):

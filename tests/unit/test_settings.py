@@ -443,3 +443,28 @@ def test_a_package_of_the_name_of_a_folder_of_ours(wrong_keys, name):
 def test_a_folder_below_a_tree_leads_nowhere_else(wrong_keys, folder):
     (told,) = wrong_keys(('installed_dir = "usr/share"', f'installed_dir = "{folder}"'))
     assert told.startswith("packages.vdsm.installed_dir: string should match pattern")
+
+
+def test_what_rebuilds_others_is_any_change_if_nothing_else_is_said(read):
+    assert read().rebuild_on == "change"
+    top = 'packager = "A Packager <packager@example.org>"\n'
+    assert read((top, f'{top}rebuild_on = "provides"\n')).rebuild_on == "provides"
+    assert read((top, f'{top}rebuild_on = "provides"\n'), rebuild_on="change").rebuild_on == "change"
+
+
+def test_another_word_for_what_rebuilds_others_is_refused(wrong_keys):
+    top = 'packager = "A Packager <packager@example.org>"\n'
+    (told,) = wrong_keys((top, f'{top}rebuild_on = "whim"\n'))
+    assert told.startswith("rebuild_on: ")
+    assert "'change' or 'provides'" in told
+
+
+@pytest.mark.parametrize("text", ["pkgconfig(x)", "libx.so.1()(64bit)", "pkgconfig(x) = 1:2.0-3", "/usr/bin/x"])
+def test_a_package_may_say_what_only_its_build_can_tell(read, text):
+    assert read(('label = "label"\n', f'label = "label"\nprovides = ["{text}"]\n')).packages["vdsm"].provides == (text,)
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a >= 1", "a = ", "a, b", "a=1"])
+def test_what_rpm_would_not_take_for_one_capability_is_refused(wrong_keys, text):
+    (told,) = wrong_keys(('label = "label"\n', f'label = "label"\nprovides = ["{text}"]\n'))
+    assert told.startswith(f"packages.vdsm.provides.0: '{text}' is no capability as rpm writes them")
