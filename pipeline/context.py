@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.engines.base import Engine
@@ -53,7 +54,7 @@ class JobContext(TargetContext):
     @property
     def patched_dir(self) -> Path:
         """Everything that runs against a tree, and the runner."""
-        return (self.settings.root_dir / "tests" / "patched").resolve()
+        return _patched_dir(self.settings.root_dir)
 
     @property
     def tests_dir(self) -> Path:
@@ -68,3 +69,8 @@ class JobContext(TargetContext):
     @property
     def runner_path(self) -> Path:
         return self.patched_dir / "runner.py"
+
+
+@lru_cache(maxsize=4)  # every job asks for it, several times
+def _patched_dir(root_dir: Path) -> Path:
+    return (root_dir / "tests" / "patched").resolve()

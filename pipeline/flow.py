@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -34,7 +35,8 @@ class Stage:
 
     def module(self) -> Any:
         """The stage's module, imported when it is first needed: starting stays quick."""
-        return import_module(f"pipeline.stages.{self.name}")
+        name = f"pipeline.stages.{self.name}"
+        return sys.modules.get(name) or import_module(name)
 
 
 # For one package and one target.

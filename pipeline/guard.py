@@ -8,6 +8,7 @@ from functools import cmp_to_key
 
 from pipeline import release
 from pipeline.errors import ReleaseError
+from pipeline.memo import by_identity
 from pipeline.model import Evr, PublishedRpm
 
 
@@ -40,9 +41,17 @@ def refuse(ours: Evr, rivals: Iterable[PublishedRpm]) -> None:
     )
 
 
-def rivals(published: Iterable[PublishedRpm], source: str, *, but: Evr | None = None) -> list[PublishedRpm]:
+def rivals(published: tuple[PublishedRpm, ...], source: str, *, but: Evr | None = None) -> list[PublishedRpm]:
     """The published packages that were built from a source package of this name, except one release of it."""
-    return [rpm for rpm in published if rpm.source == source and rpm.evr != but]
+    return [rpm for rpm in _by_source(published).get(source, ()) if rpm.evr != but]
+
+
+@by_identity(4)  # the packages of a mirror are asked for by each job
+def _by_source(published: tuple[PublishedRpm, ...]) -> dict[str, list[PublishedRpm]]:
+    sorted_out: dict[str, list[PublishedRpm]] = {}
+    for rpm in published:
+        sorted_out.setdefault(rpm.source, []).append(rpm)
+    return sorted_out
 
 
 def _compare(left: PublishedRpm, right: PublishedRpm) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
@@ -20,9 +21,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.files import sha256_of, tree_fingerprint, write_whole
 from pipeline.inputs import difference
+from pipeline.memo import by_identity
 from pipeline.model import File, Tree
 
 _FORMAT = 1
+_SETTLED_SECONDS = 2
+
+_Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +45,8 @@ class Ledger:
     def __init__(self, home_dir: Path, out_path: Path) -> None:
         self._dir = home_dir / "ledger"
         self._out_path = out_path
+        # Files that were read, and their times then: records name again what those before them name.
+        self._read_at: dict[File, _Stamp] = {}
 
     def find(self, stage: str, record_type: type, inputs: Mapping[str, str]) -> Found:
         """The record that `stage` made from exactly these inputs, if all of it is still there."""
@@ -80,7 +87,8 @@ class Ledger:
 
     def _read(self, stage: str) -> dict[str, Any] | None:
         try:
-            entry = json.loads((self._dir / f"{stage}.json").read_text(encoding="utf-8"))
+            with open(f"{self._dir}/{stage}.json", "rb") as stream:  # noqa: PTH123  # a Path for each takes twice the time
+                entry = json.loads(stream.read())
         except (OSError, ValueError, RecursionError):
             return None
         return entry if _is_entry(entry) else None
@@ -94,9 +102,18 @@ class Ledger:
         try:
             if isinstance(part, Tree):
                 return path.is_dir() and tree_fingerprint(path) == part.fingerprint
-            return path.stat().st_size == part.size_bytes and sha256_of(path) == part.sha256
+            status = path.stat()
+            stamp = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+            if status.st_size != part.size_bytes or self._read_at.get(part) == stamp:
+                return status.st_size == part.size_bytes
+            if sha256_of(path) != part.sha256:
+                return False
         except OSError:
             return False
+        # What was written this very moment may be written again under the same time.
+        if time.time() - status.st_ctime > _SETTLED_SECONDS:
+            self._read_at[part] = stamp
+        return True
 
 
 def encode(record: object) -> Any:
@@ -104,6 +121,7 @@ def encode(record: object) -> Any:
     return _adapter(cast(Hashable, type(record))).dump_python(record, mode="json")
 
 
+@by_identity(1000)
 def digest_of(record: object) -> str:
     """The sha256 of a record's canonical JSON."""
     text = json.dumps(encode(record), sort_keys=True, separators=(",", ":"))
@@ -138,11 +156,18 @@ def parts(record: object) -> Iterator[File | Tree]:
     pending = [record]
     while pending:
         part = pending.pop()
-        if isinstance(part, File | Tree):
+        if isinstance(part, (File, Tree)):  # a union is looked through anew each time
             if part.path not in seen:
                 seen.add(part.path)
                 yield part
         elif isinstance(part, tuple):
             pending.extend(part)
-        elif is_dataclass(part):
-            pending.extend(getattr(part, field.name) for field in fields(part))
+        else:
+            kind: Any = type(part)
+            pending.extend(getattr(part, name) for name in _field_names(kind))
+
+
+@lru_cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    """Of a record; none of any other value."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()

@@ -7,6 +7,7 @@ The repository lies at `<destination>/<target>/`.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from urllib.parse import quote
@@ -47,7 +48,7 @@ def _destination(settings: Settings, configured: MirrorSettings, text: str, url:
     kind = _kind(text, configured)
     root = str(_local_dir(settings, text)) if kind is Directory else text.rstrip("/")
     if kind is Directory:
-        _refuse_our_folders(settings, Path(root) / target_name)
+        _refuse_our_folders(settings.out_path, tuple(settings.targets), Path(root) / target_name)
     elif settings.offline:
         raise PublishError(
             "mirror-offline",
@@ -82,15 +83,16 @@ def _no_destination(text: str) -> SettingsError:
     )
 
 
-def _refuse_our_folders(settings: Settings, repository_dir: Path) -> None:
+@lru_cache(maxsize=64)  # every job asks for the mirror of its target, several times
+def _refuse_our_folders(out_path: Path, targets: tuple[str, ...], repository_dir: Path) -> None:
     """Raises: SettingsError for a mirror that would be removed or mixed with what a run writes."""
-    out_dir = settings.out_path.resolve()
-    for name in (*_OURS, *settings.targets):
-        if repository_dir.resolve().is_relative_to(out_dir / name):
+    out_dir, resolved_dir = out_path.resolve(), repository_dir.resolve()
+    for name in (*_OURS, *targets):
+        if resolved_dir.is_relative_to(out_dir / name):
             raise SettingsError(
                 "mirror-in-out",
-                f"the mirror {repository_dir} is inside {settings.out_path / name}, which is the pipeline's own folder",
-                hint=f"name another folder as destination, as {settings.out_path / 'mirror'}",
+                f"the mirror {repository_dir} is inside {out_path / name}, which is the pipeline's own folder",
+                hint=f"name another folder as destination, as {out_path / 'mirror'}",
             )
 
 

@@ -25,6 +25,8 @@ from pipeline.settings import Settings
 
 _REPOMD, _SIGNATURE = "repomd.xml", "repomd.xml.asc"
 _renewing = threading.Lock()
+# Address -> what stood there when it was read, and its state: each job of a target asks for it, several times.
+_STATES: dict[str, tuple[tuple[bytes | None, bytes | None], MirrorState]] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,12 +59,21 @@ def read_state(settings: Settings, target_name: str, *, log_path: Path | None = 
     Raises: PublishError when the mirror cannot be reached or read, or its repodata is broken;
     SettingsError for a destination that is none.
     """
-    return _read(settings, find_destination(settings, target_name), ("primary",), log_path).state
+    place = find_destination(settings, target_name)
+    # Who asks for packages alone has no use for the other books.
+    books = place.read((_REPOMD, layout.LOG), log_path)
+    standing = books.get(_REPOMD), books.get(layout.LOG)
+    known = _STATES.get(place.address)
+    if known is None or known[0] != standing:
+        known = standing, _read(settings, place, books, ("primary",), log_path).state
+        _STATES[place.address] = known
+    return known[1]
 
 
 def read_metadata(settings: Settings, destination: Destination, *, log_path: Path | None = None) -> Metadata:
     """The state of a place with all that a new set of metadata is made from. Raises: as `read_state`."""
-    return _read(settings, destination, None, log_path)
+    books = destination.read((_REPOMD, _SIGNATURE, *layout.BOOKS), log_path)
+    return _read(settings, destination, books, None, log_path)
 
 
 def stands(destination: Destination, log_path: Path | None) -> str:
@@ -118,9 +129,12 @@ def read_carried(content: bytes) -> dict[str, int]:
 
 
 def _read(
-    settings: Settings, destination: Destination, kinds: tuple[str, ...] | None, log_path: Path | None
+    settings: Settings,
+    destination: Destination,
+    books: Mapping[str, bytes],
+    kinds: tuple[str, ...] | None,
+    log_path: Path | None,
 ) -> Metadata:
-    books = destination.read((_REPOMD, _SIGNATURE, *layout.BOOKS), log_path)
     repomd = books.get(_REPOMD)
     if repomd is None:
         _refuse_unreadable(destination, log_path)

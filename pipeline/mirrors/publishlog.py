@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import asdict, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pipeline.errors import PublishError
@@ -19,6 +20,7 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 LAST_REVISION = 2**53
 
 
+@lru_cache(maxsize=4)
 def read(content: bytes, place: str) -> tuple[LogEntry, ...]:
     """The entries, oldest first. Raises: PublishError when a line was changed, or one between is gone."""
     former, entries = _FIRST, []

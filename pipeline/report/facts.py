@@ -180,13 +180,8 @@ def _chips(job: JobRow, before: Sequence[History], there: There) -> tuple[Chip, 
 
 def _made_by(job: JobRow, stage: str, before: Sequence[History]) -> str:
     """The log of the run that made what is now taken from the ledger; empty if it is not among these."""
-    for run in before:
-        for each in run.run.jobs:
-            if (each.target, each.package) == (job.target, job.package):
-                for row in each.stages:
-                    if row.stage == stage and row.result == "ok":
-                        return row.log
-    return ""
+    rows = (row for each in timing.earlier(job, before) for row in each.stages)
+    return next((row.log for row in rows if row.stage == stage and row.result == "ok"), "")
 
 
 def _tests(details: Details) -> tuple[TestLine, ...]:

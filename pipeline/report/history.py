@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,8 +21,9 @@ from pipeline.report.records import History
 FORMAT = 1
 FOLDER = "history"
 KEPT = 200
-# The page needs the newest few: ten times of each stage, and the table of runs.
+# The page needs the newest few: ten times of each stage, and the table of runs. Those of hundreds of jobs are large.
 _READ = 60
+_READ_BYTES = 6_000_000
 _NAME = re.compile(r"\d{8}T\d{6}Z-\d+\.json", re.ASCII)
 _LARGEST_BYTES = 8_000_000
 
@@ -55,7 +57,7 @@ def read_all(out_path: Path, attempt: str = "") -> Kept:
     """
     runs, unreadable = [], []
     # The sort is stable: the run's own file comes last, whatever its name says.
-    for path in sorted(paths(out_path), key=lambda path: path.stem == attempt)[-_READ:]:
+    for path in _newest(sorted(paths(out_path), key=lambda path: path.stem == attempt)):
         try:
             runs.append(read(path))
         except FileNotFoundError:
@@ -65,6 +67,18 @@ def read_all(out_path: Path, attempt: str = "") -> Kept:
     now = datetime.now(timezone.utc)
     runs.sort(key=lambda run: (run.attempt == attempt, run.finished <= now, run.finished, run.attempt), reverse=True)
     return Kept(runs=tuple(runs), unreadable=tuple(unreadable))
+
+
+def _newest(ordered: Sequence[Path]) -> list[Path]:
+    """The last ones, as many as the page needs and as can be read quickly; one at least."""
+    wanted: list[Path] = []
+    left_bytes = _READ_BYTES
+    for path in reversed(ordered[-_READ:]):
+        left_bytes -= path.lstat().st_size if path.exists() else 0
+        if wanted and left_bytes < 0:
+            break
+        wanted.append(path)
+    return wanted[::-1]
 
 
 def read(path: Path) -> History:

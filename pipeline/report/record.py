@@ -40,7 +40,7 @@ class Told:
 def write(told: Told, outcomes: Sequence[TargetOutcome], settings: Settings) -> Path:
     """Leave the run's file, and remove those that are too many. The caller holds the lock of the out directory."""
     path = settings.out_path / history.FOLDER / f"{told.attempt}.json"
-    files.write_whole(path, json.dumps(document(told, outcomes, settings), indent=1) + "\n")
+    files.write_whole(path, json.dumps(document(told, outcomes, settings)) + "\n")
     history.prune(settings.out_path, path)
     return path
 

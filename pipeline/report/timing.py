@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from pipeline.memo import by_identity
 from pipeline.report.records import History, JobRow
 
 _LAST = 10
@@ -48,14 +49,22 @@ def bars(job: JobRow, before: Sequence[History]) -> tuple[Bar, ...]:
 def times(job: JobRow, stage: str, before: Sequence[History]) -> list[float]:
     """The last ten times of a stage of the same job, in seconds, newest first; cached and failed ones do not count."""
     found = (
-        row.seconds
-        for run in before
-        for each in run.run.jobs
-        if (each.target, each.package) == (job.target, job.package)
-        for row in each.stages
-        if row.stage == stage and row.result == "ok"
+        row.seconds for each in earlier(job, before) for row in each.stages if row.stage == stage and row.result == "ok"
     )
     return [seconds for _, seconds in zip(range(_LAST), found, strict=False)]
+
+
+def earlier(job: JobRow, before: Sequence[History]) -> Sequence[JobRow]:
+    """The same job in earlier runs, in their order."""
+    return _by_job(before).get((job.target, job.package), ())
+
+
+@by_identity(2)  # each stage of each job asks
+def _by_job(before: Sequence[History]) -> dict[tuple[str, str], list[JobRow]]:
+    jobs: dict[tuple[str, str], list[JobRow]] = {}
+    for job in (job for run in before for job in run.run.jobs):
+        jobs.setdefault((job.target, job.package), []).append(job)
+    return jobs
 
 
 def seconds(count: float) -> str:

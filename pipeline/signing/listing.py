@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline import command
@@ -72,15 +74,20 @@ def of_file(path: Path) -> tuple[Listed, ...]:
     """The keys in a file, none where it has none. Raises: SigningError when it cannot be read."""
     try:
         with path.open("rb") as stream:
-            stream.read(1)
+            content = stream.read()
     except OSError as error:
         raise SigningError(
             "key-unreadable",
             f"the key file {path} cannot be read: {error.strerror}",
             hint="name an armored key in pipeline.toml under [signing], one that you may read",
         ) from None
+    return _shown(path.absolute(), hashlib.sha256(content).digest())
+
+
+@lru_cache(maxsize=8)  # every job asks for the key that signs
+def _shown(path: Path, digest: bytes) -> tuple[Listed, ...]:
     with home.private() as folder:
-        words = ["--no-keyring", "--show-keys", str(path.absolute())]
+        words = ["--no-keyring", "--show-keys", str(path)]
         return _read(_gpg(folder, words))
 
 

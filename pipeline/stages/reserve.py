@@ -8,7 +8,7 @@ bytes that everybody else has under its name.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -20,9 +20,21 @@ from pipeline.errors import NetworkError, ReleaseError
 from pipeline.gitenv import located
 from pipeline.inputs import difference, digest
 from pipeline.ledger import Ledger
+from pipeline.memo import by_identity
 from pipeline.mirrors import mirror, published
 from pipeline.mirrors.destination import find_destination
-from pipeline.model import BuildResult, Evr, Image, MirrorState, PatchedTree, PublishedRpm, Reservation, SignedSet, Srpm
+from pipeline.model import (
+    BuildResult,
+    Evr,
+    Image,
+    LogEntry,
+    MirrorState,
+    PatchedTree,
+    PublishedRpm,
+    Reservation,
+    SignedSet,
+    Srpm,
+)
 from pipeline.sources.address import redacted
 
 # Rises when the pipeline makes other packages of the same input.
@@ -93,7 +105,13 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> Reservation:
     )
 
 
-def foresee(srpm: Srpm, tree: PatchedTree | None, image: Image | None, *, context: JobContext) -> Foreseen:
+def foresee(
+    srpm: Srpm,
+    tree: PatchedTree | None,
+    image: Image | None,
+    *,
+    context: JobContext,
+) -> Foreseen:
     """What `run` would give, and what was given out in vain.
 
     Without the patched tree the input is not known yet, and taken for one that has no release.
@@ -175,27 +193,32 @@ def _obstacle(reservation: Reservation, state: MirrorState, context: JobContext)
     higher = max(_numbers_on(state, context), default=0)
     if higher > reservation.number:
         return f"{higher} is published"
-    there = [rpm for rpm in state.packages if rpm.evr == reservation.evr]
-    if there and not _is_what_we_made(there, context):
+    if not _is_what_we_made(state.packages, reservation.evr, context):
         return f"{reservation.number} is published with other contents"
     return ""
 
 
-def _is_what_we_made(there: Sequence[PublishedRpm], context: JobContext) -> bool:
-    """Whether the published packages are those that were built here, perhaps signed elsewhere.
+def _is_what_we_made(there: tuple[PublishedRpm, ...], evr: Evr, context: JobContext) -> bool:
+    """Whether what is published of a release is what was built here, perhaps signed elsewhere.
 
     By the records, not by the files: one that somebody edited is built again, under its number.
     """
     ledger = Ledger(context.home_dir, context.out_path)
     signed, built = ledger.last("sign", SignedSet), ledger.last("build", BuildResult)
     copies = {(rpm.nevra, rpm.file.sha256) for rpm in signed.ours} if signed else set()
-    ours = {rpm.nevra: rpm for rpm in built.all_rpms} if built else {}
+    ours = [rpm for rpm in built.all_rpms if rpm.evr == evr] if built else []
+    standing = _by_nevra(there)
     return all(
-        (rpm.nevra, rpm.sha256) in copies
-        or rpm.nevra not in ours
-        or published.is_same_content(context.out_path / ours[rpm.nevra].file.path, rpm, context)
-        for rpm in there
+        (rpm.nevra, standing[rpm.nevra].sha256) in copies
+        or published.is_same_content(context.out_path / rpm.file.path, standing[rpm.nevra], context)
+        for rpm in ours
+        if rpm.nevra in standing
     )
+
+
+@by_identity(4)  # the packages of a mirror are asked for by each job
+def _by_nevra(there: tuple[PublishedRpm, ...]) -> dict[str, PublishedRpm]:
+    return {rpm.nevra: rpm for rpm in there}
 
 
 def _known(book: Book, there: Taken) -> list[Reservation]:
@@ -207,12 +230,14 @@ def _of_the_same_input(
     known: Iterable[Reservation], srpm: Srpm, input_sha256: str, state: MirrorState, context: JobContext
 ) -> Reservation | None:
     """The highest reservation of an input that can still be published."""
+    # The last one was held against the spec when it was given out, and its input says that this is the same spec.
+    last = Ledger(context.home_dir, context.out_path).last("reserve", Reservation)
     same = [
         each
         for each in known
         if each.input_sha256 == input_sha256
         and not _obstacle(each, state, context)
-        and each.evr == rendering.evr_of(srpm, each.number, context)
+        and (each == last or each.evr == rendering.evr_of(srpm, each.number, context))
     ]
     return max(same, key=lambda each: each.number, default=None)
 
@@ -237,10 +262,18 @@ def _numbers_on(state: MirrorState, context: JobContext) -> list[int]:
     """Those that the mirror has of this package; other packages count for themselves."""
     releases = [package.evr.release for package in guard.rivals(state.packages, context.job.package)]
     # A release that was rolled back is on hosts perhaps, and its files lie there still.
-    releases += [
-        evr.rpartition("-")[2] for entry in state.log for name, evr in entry.releases if name == context.job.package
-    ]
+    releases += [evr.rpartition("-")[2] for evr in _logged(state.log).get(context.job.package, ())]
     return [number for number in map(release.number_in, releases) if number is not None]
+
+
+@by_identity(4)
+def _logged(log: tuple[LogEntry, ...]) -> dict[str, list[str]]:
+    """Package -> every EVR of it that was published."""
+    releases: dict[str, list[str]] = {}
+    for entry in log:
+        for name, evr in entry.releases:
+            releases.setdefault(name, []).append(evr)
+    return releases
 
 
 def _numbers_built(context: JobContext) -> list[int]:
