@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -35,8 +34,7 @@ class Stage:
 
     def module(self) -> Any:
         """The stage's module, imported when it is first needed: starting stays quick."""
-        name = f"pipeline.stages.{self.name}"
-        return sys.modules.get(name) or import_module(name)
+        return import_module(f"pipeline.stages.{self.name}")
 
 
 # For one package and one target.
