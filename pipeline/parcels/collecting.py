@@ -54,7 +54,8 @@ def refuse_what_does_not_hold(planned: Iterable[JobOutcome], parcels: dict[Job, 
             raise ParcelError(
                 "parcel-does-not-hold",
                 f"{parcels[outcome.job]} does not hold here, {anew[0].stage} would be done again: {anew[0].reason}",
-                hint=f"give this run the flags that the runner had, and {_ONE_COMMIT}; else do that job once more",
+                hint="give this run the parcels of all that the job is built on, and the flags that its runner had, and"
+                f" {_ONE_COMMIT}; else do that job once more",
             )
 
 

@@ -210,14 +210,11 @@ def test_a_bad_parcel_is_refused_in_one_line_and_nothing_is_left(site, runners, 
     (tmp_path / "fetched").mkdir()
     make(tmp_path / "fetched", runners[0])
 
-    result = collector.run("collect", str(tmp_path / "fetched"), str(runners[1].out / "jobs"))
+    others = [] if what == "none" else [str(runners[1].out / "jobs")]
+    result = collector.run("collect", str(tmp_path / "fetched"), *others)
 
-    if what == "none":  # the other folder has one
-        assert result.code == 0, result.stderr
-        result = collector.run("collect", str(tmp_path / "fetched"))
-    else:
-        assert not (collector.out / "demo").exists()
     assert result.code == 41
+    assert not (collector.out / "demo").exists()
     assert told in result.error_line
     assert "Traceback" not in result.stderr
 
@@ -232,6 +229,14 @@ def test_a_parcel_that_does_not_hold_is_told_before_anything_is_signed(site, run
         result.error_line
     )
     assert not (collector.out / "demo/p000/signed").exists()
+    assert not site.packages()
+
+
+def test_a_parcel_without_that_of_what_it_is_built_on_does_not_hold(site, runners, collector):
+    result = collector.run("collect", str(runners[1].out / "jobs"))
+
+    assert result.code == 41
+    assert "p001@demo.tar does not hold here, reserve would be done again: built on p000 is gone" in result.error_line
     assert not site.packages()
 
 

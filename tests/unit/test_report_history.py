@@ -210,3 +210,15 @@ def test_runs_come_newest_first_by_when_they_ended(write, settings):
     for number in (2, 0, 1):
         write(number=number)
     assert [run.started.hour for run in history.read_all(settings.out_path).runs] == [5, 4, 3]
+
+
+def test_of_large_histories_fewer_are_read_and_the_run_s_own_always(write, settings, monkeypatch):
+    for number in range(5):
+        path = write(number=number)
+    monkeypatch.setattr(history, "_READ_BYTES", int(2.5 * path.stat().st_size))
+    assert [run.attempt for run in history.read_all(settings.out_path).runs] == [
+        runs.told(number).attempt for number in (4, 3)
+    ]
+    monkeypatch.setattr(history, "_READ_BYTES", 1)
+    own = runs.told(0).attempt
+    assert [run.attempt for run in history.read_all(settings.out_path, own).runs] == [own]
