@@ -15,7 +15,7 @@ nox.options.sessions = ["plan"]  # the one that does nothing
 # For machines like CI's, which limit containers; users have their own.
 LOCAL_CONTAINERS_CONF = Path(__file__).parent / ".ci" / "containers.conf"
 
-LIKE_DEV = ["--constraint", "requirements-dev.lock"]  # one version of everything
+LIKE_DEV, FARM = ["--constraint", "requirements-dev.lock"], ["--extra", "farm"]  # one version of everything
 
 COMMANDS = {
     "plan": "What a release would do, and why.",
@@ -110,9 +110,9 @@ def changelog(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write both locks anew from pyproject.toml: what a release needs, and what contributors need besides."""
+    """Write the locks anew from pyproject.toml: what a release needs, what a farm needs, what contributors need."""
     words = ["--universal", "--python-version", "3.11", "--generate-hashes", "--quiet"]
     command = ["--custom-compile-command", "./bootstrap -s lock"]
-    for path, more in (("requirements-dev.lock", ["--group", "dev"]), ("requirements.lock", LIKE_DEV)):
-        asked = [*words, *command, *more, "--output-file", path, *session.posargs]
+    for name, more in (("-dev", ["--group", "dev", *FARM]), ("", LIKE_DEV), ("-farm", [*LIKE_DEV, *FARM])):
+        asked = [*words, *command, *more, "--output-file", f"requirements{name}.lock", *session.posargs]
         python(session, "-m", "uv", "pip", "compile", "pyproject.toml", *asked)

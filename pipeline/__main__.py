@@ -6,6 +6,7 @@ from __future__ import annotations
 from pipeline.commands import (  # noqa: F401  # they register
     audit,
     engine,
+    farm,
     keys,
     mirror,
     packages,

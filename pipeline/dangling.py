@@ -24,6 +24,10 @@ def dangling_names(document: Mapping[str, object]) -> list[str]:
         for name, listed in _lists(packages, package).items()
         if listed == []
     ]
+    farm = _tables(document, "farm")
+    wrong += [
+        f"farm.resources: there is no [targets.{name}]" for name in _tables(farm, "resources") if name not in targets
+    ]
     for name in targets:
         target = _tables(targets, name)
         if _dangles(target.get("mirror"), mirrors):

@@ -142,6 +142,10 @@ class CommandFailed(EngineError):
         self.output = output
 
 
+class FarmError(EngineError):
+    """The farm cannot be used: its scheduler, its workers, or the store that files travel through."""
+
+
 class NetworkError(PipelineError):
     """Something could not be downloaded whole and unchanged."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -126,6 +126,12 @@ def digest_of(record: object) -> str:
     """The sha256 of a record's canonical JSON."""
     text = json.dumps(encode(record), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prepare(record_types: Iterable[type]) -> None:
+    """Make now what reads and writes these records: a process that is forked later has it."""
+    for record_type in record_types:
+        _adapter(cast(Hashable, record_type))
 
 
 def _is_entry(entry: object) -> TypeGuard[dict[str, Any]]:

@@ -215,6 +215,36 @@ class CiSettings(_Section):
     step_summary: Path | None = None
 
 
+class FarmSettings(_Section):
+    """Other machines that do what needs an engine: the scheduler, how it is reached, and where files travel.
+
+    `store` is a directory that all have, a destination of rsync, or an address that fsspec knows. `resources` is what
+    workers of a target have, by the target's name. `wait_seconds` is how long nobody may be there for a job.
+    """
+
+    address: Annotated[str, Field(pattern=r"^(|(tls|tcp)://[^/\s]+:[0-9]+)$")] = ""
+    insecure: bool = False
+    tls_ca_file: str = ""
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    store: str = ""
+    wait_seconds: Seconds = 300
+    connect_seconds: Seconds = 10
+    least_free_mib: Annotated[int, Field(ge=0)] = 1024
+    resources: dict[Name, Name] = {}
+
+    @model_validator(mode="after")
+    def _fits(self) -> FarmSettings:
+        if self.address and not self.store:
+            raise ValueError("a farm needs a store that all its machines reach: add it")
+        if self.address.startswith("tcp://") and not self.insecure:
+            raise ValueError("whoever reaches a scheduler without TLS can run code: write tls://, or insecure = true")
+        files = (self.tls_ca_file, self.tls_cert_file, self.tls_key_file)
+        if self.address.startswith("tls://") and not all(files):
+            raise ValueError("tls:// needs tls_ca_file, tls_cert_file and tls_key_file: add them")
+        return self
+
+
 class HostSettings(_Section):
     """What hosts call our repository: its id in yum, and the name of its `.repo` file."""
 
@@ -235,6 +265,7 @@ class _Document(_Section):
     signing: SigningSettings = SigningSettings()
     retention: RetentionSettings = RetentionSettings()
     hosts: HostSettings = HostSettings()
+    farm: FarmSettings = FarmSettings()
 
 
 class Settings(_Document):
@@ -247,6 +278,7 @@ class Settings(_Document):
     mirror_override: str = ""
     offline: bool = False
     allow_dirty: bool = False
+    executor: Literal["local", "dask"] = "local"
     ci: CiSettings = CiSettings()
 
     def source_list(self, job: Job) -> tuple[Source, ...]:
@@ -272,6 +304,10 @@ class Settings(_Document):
             return target.model_copy(update={"dist": ".demo"})
         return target
 
+    def resource(self, target_name: str) -> str:
+        """What a worker must have to serve a target: as `[farm.resources]` says, else its image's name or its own."""
+        return self.farm.resources.get(target_name) or self.targets[target_name].image or target_name
+
     def mirror(self, target_name: str) -> MirrorSettings:
         """The mirror that a target publishes to: `--mirror` (a name or a destination), else its own."""
         chosen = self.mirror_override or self.targets[target_name].mirror
@@ -288,6 +324,7 @@ def read_settings(
     rebuild_on: str | None = None,
     offline: bool = False,
     allow_dirty: bool = False,
+    executor: str = "local",
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """The settings of `root_dir/pipeline.toml` with the command line's wishes laid over them.
@@ -306,6 +343,7 @@ def read_settings(
         "mirror_override": mirror or "",
         "offline": offline,
         "allow_dirty": allow_dirty,
+        "executor": executor,
         "ci": read_ci(environ),
     }
     stray = [f"{key}: {_UNKNOWN_KEY}" for key in overrides if key in document]

@@ -28,6 +28,9 @@ _FLAGS: tuple[Callable[[Any], Any], ...] = (
     click.option("--package", "packages", multiple=True, metavar="NAME", help="Package; repeatable."),
     click.option("--source", metavar="SPEC", help="srpm:PATH-or-URL, yum:URL, git:REPO@TAG or demo."),
     click.option("--engine", type=click.Choice(["host", "podman", "docker", "auto"]), help="Where commands run."),
+    click.option(
+        "--executor", type=click.Choice(["local", "dask"]), default="local", help="Who does it: this machine or a farm."
+    ),
     click.option("--mirror", metavar="DEST", help="Name of a mirror, directory, rsync://…, or host:path."),
     click.option("--out", metavar="DIR", help="Where everything is made; default out/."),
     click.option(
@@ -144,6 +147,7 @@ def _settings(flags: dict[str, Any]) -> Settings:
         rebuild_on=flags["rebuild_on"],
         offline=flags["offline"],
         allow_dirty=flags["allow_dirty"],
+        executor=flags["executor"],
     )
 
 

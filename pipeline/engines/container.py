@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline import command
 from pipeline.command import CommandResult
-from pipeline.engines import derived, layer
+from pipeline.engines import derived, layer, leash
 from pipeline.engines.base import HOST_NAME, Engine, Workspace
 from pipeline.errors import CommandFailed, CommandTimedOut, EngineError
 from pipeline.model import EngineName, Image
@@ -38,6 +39,8 @@ _KILLED = {
         "boot with vsyscall=emulate, or use an image built for kernels without it",
     ),
 }
+_REAP_TRIES = 5
+_REAP_PAUSE_SECONDS = 0.3
 _CONTAINER_LABEL = "vdsm-pipeline"
 _DOCTOR_HINT = "run `.venv/bin/nox -s doctor`: it tries the engine and says what would mend it"
 _LIMITS_HINT = "this machine limits containers: export CONTAINERS_CONF=$PWD/.ci/containers.conf"
@@ -133,7 +136,7 @@ class ContainerEngine(Engine):
 
     def _open(self, dir_path: Path, read_only: tuple[Path, ...]) -> Workspace:
         if not self._reaped:
-            _reap(self.name)
+            reap(self.name)
             self._reaped = True
         return _ContainerWorkspace(
             dir=dir_path,
@@ -206,16 +209,28 @@ def plan_container(
     ]  # fmt: skip
 
 
-def _reap(program: str) -> None:
-    """Remove the containers of runs that were killed; those of a living run stay."""
+def reap(program: str) -> None:
+    """Remove the containers of runs that were killed; those of a living run stay.
+
+    One that is being made may not be removed just then: its client goes on without whoever started it.
+    """
+    for _ in range(_REAP_TRIES):
+        left = _of_the_dead(program)
+        for name in left:
+            derived.remove_container(program, name)
+        if not left:
+            return
+        time.sleep(_REAP_PAUSE_SECONDS)
+
+
+def _of_the_dead(program: str) -> list[str]:
+    """The containers whose run is no more, by their names."""
     listed = command.run(
         [program, "ps", "--all", "--format", "{{.Names}}", "--filter", f"label={_CONTAINER_LABEL}"],
         timeout_seconds=_QUICK_SECONDS,
     )
-    for name in listed.stdout.split():
-        process_id = name.removeprefix(f"{_CONTAINER_LABEL}-").partition("-")[0]
-        if not Path(f"/proc/{process_id}").exists():
-            derived.remove_container(program, name)
+    names = listed.stdout.split()
+    return [name for name in names if not leash.lives(name.removeprefix(f"{_CONTAINER_LABEL}-").partition("-")[0])]
 
 
 def _free_name() -> str:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import command
+from pipeline.engines import leash
 from pipeline.errors import CommandFailed, EngineError
 
 _INSTALL_SECONDS = 600
@@ -75,5 +76,5 @@ def reap(program: str) -> None:
     words = ["images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={_REPOSITORY}"]
     for image in command.run([program, *words], timeout_seconds=_QUICK_SECONDS).stdout.split():
         process_id = image.rpartition(":")[2].partition("-")[0]
-        if process_id.isdigit() and not Path(f"/proc/{process_id}").exists():
+        if process_id.isdigit() and not leash.lives(process_id):
             remove(program, image)

@@ -221,6 +221,11 @@ def plan_fetch(sources: Sequence[str], into_dir: Path, *, ssh_command: str = "")
     return [*_common(sources[0], ssh_command), "-t", "--checksum", "--", *sources, f"{into_dir}/"]
 
 
+def plan_copy(source: str, destination: str) -> list[str]:
+    """The command that copies one file to a new name, here or there; it has that name when it is whole."""
+    return [*_common(source if source.startswith("rsync://") else destination, ""), "--", source, destination]
+
+
 def run(
     argv: Sequence[str],
     *,

@@ -7,7 +7,8 @@ The vendor's package (source RPM and baseline build) is at hand for both.
 `nox -s bench -- repodata` is about the metadata alone: one package more in a repository of 10,000. `-- readers`,
 `-- kills` and `-- publishers` try in full what a mirror must withstand: minutes, and half an hour for the kills.
 `-- mirror` holds what is promised of a mirror with 10,000 packages against its limits, `-- packages` what is promised
-of 200 packages that are built on each other; to build these takes a quarter of an hour.
+of 200 packages that are built on each other; to build these takes a quarter of an hour. `-- farm` tells what a farm adds
+to a job, `-- side-by-side` what plain build, patched build and tests take together of what they take one by one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import mirror, mirrors, packages, repodata
+from tests.bench import farm, mirror, mirrors, packages, repodata, sidebyside
 
 ROOT = Path(__file__).resolve().parents[2]
 BARE = Path(__file__).with_name("bare.sh")
@@ -45,6 +46,12 @@ def main() -> None:
         return
     if flags.part == "packages":
         _tell_limits(packages.rows(packages.measure(flags.rounds)), flags)
+        return
+    if flags.part == "farm":
+        _tell_limits(farm.measure(), flags)
+        return
+    if flags.part == "side-by-side":
+        _tell_limits(sidebyside.measure(flags.rounds, flags.target, flags.source), flags)
         return
     if flags.part == "mirror":
         _tell_limits(mirror.rows(mirror.measure(flags.rounds)), flags)
@@ -175,7 +182,7 @@ def _write(told: dict[str, object], flags: argparse.Namespace) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
-    parts = ("release", "repodata", "mirror", "packages", *mirrors.PARTS)
+    parts = ("release", "repodata", "mirror", "packages", "farm", "side-by-side", *mirrors.PARTS)
     parser.add_argument("part", nargs="?", choices=parts, default="release")
     parser.add_argument("--target", default="demo")
     parser.add_argument("--source", help="as for the pipeline; default the target's own")

@@ -15,7 +15,15 @@ import pytest
 
 from tests.integration.checkout import ROOT, Checkout
 
-_PARTS = ("bootstrap", "noxfile.py", "requirements.lock", "requirements-dev.lock", "pyproject.toml", "README.md")
+_PARTS = (
+    "bootstrap",
+    "noxfile.py",
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-farm.lock",
+    "pyproject.toml",
+    "README.md",
+)
 _TIMEOUT_SECONDS = 300
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import re
@@ -10,12 +11,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from pipeline.errors import Interrupted
 from pipeline.images import image_reference
 from pipeline.settings import read_settings
+from tests.integration import farming
 from tests.integration.checkout import Checkout, copy_checkout
 
 DEMO = ("--target", "el6-bullseye", "--source", "demo")
@@ -221,3 +225,42 @@ def test_a_container_that_is_killed_for_memory_is_told(checkout: Checkout) -> No
     result = checkout.run("unit", *DEMO)
     assert result.code == 20, result.stderr
     assert "exit code 137" in result.stderr and "memory" in result.stderr
+
+
+def test_what_a_worker_s_job_left_in_a_container_is_removed(tmp_path: Path) -> None:
+    """By the job's process when the worker is killed; by the next worker when both are."""
+    srpm = farming.make_srpm(tmp_path / "srpm", "sleep 65.5")
+    serve = ("one", "--target", "demo", "--target", "el6-bullseye")
+    with farming.site_at(tmp_path / "site") as site:
+        for kill_both in (False, True):
+            site.start_worker(*serve)
+            with site.farm(tmp_path / "out", workers=1) as farm, ThreadPoolExecutor(1) as threads:
+                context = site.context(farm, tmp_path / "out", target="el6-bullseye", source=f"srpm:{srpm}")
+                asked = threads.submit(farm.bring, context, farming.stages("image", "fetch", "patch"), "attempt")
+                farming.wait_until(lambda: started_below(site.checkout.root), "no container", site.log_path)
+                name, process_id = started_below(site.checkout.root)[0]
+                if kill_both:
+                    os.kill(process_id, signal.SIGKILL)
+                site.kill("one")
+                if kill_both:
+                    assert name in running_names()
+                    site.start_worker(*serve)
+                farming.wait_until(lambda: name not in running_names(), "it is left", site.log_path)  # noqa: B023
+                farm.stop()
+                assert isinstance(asked.exception(timeout=60), Interrupted)
+
+
+def running_names() -> list[str]:
+    words = ["podman", "ps", "--all", "--format", "{{.Names}}", "--filter", "label=vdsm-pipeline"]
+    return subprocess.check_output(words, text=True).split()
+
+
+def started_below(folder: Path) -> list[tuple[str, int]]:
+    """Containers that a process at work in this folder started."""
+    found = []
+    for name in running_names():
+        process_id = int(name.split("-")[2])
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{process_id}/cwd").readlink() == folder:
+                found.append((name, process_id))
+    return found

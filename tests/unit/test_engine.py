@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -115,6 +119,33 @@ def test_a_host_command_has_no_network(tmp_path):
         told = workspace.run(["cat", "/proc/net/dev"], timeout_seconds=10, capture=True).stdout
     names = {line.partition(":")[0].strip() for line in told.splitlines()[2:]}
     assert names <= {"lo"}
+
+
+def test_a_host_command_ends_with_whoever_started_it_also_when_that_is_killed(tmp_path):
+    """With all that it started, where the machine lets us keep processes apart, as it does here."""
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom pipeline.engines.host import HostEngine\n"
+        "with HostEngine().workspace(Path(sys.argv[1])) as workspace:\n"
+        "    workspace.run(['sh', '-c', 'sleep 71.5 & sleep 72.5'], timeout_seconds=100)\n"
+    )
+    started = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=Path(__file__).parents[2])
+
+    def asleep() -> list[str]:
+        listed = subprocess.run(["ps", "-eo", "stat=,args="], capture_output=True, text=True, check=True).stdout
+        return [
+            line for line in listed.splitlines() if line[0] not in "ZX" and re.fullmatch(r"\S+\s+sleep 7[12]\.5", line)
+        ]
+
+    def wait_for(count: int) -> None:
+        deadline = time.monotonic() + 10
+        while len(asleep()) != count and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(asleep()) == count
+
+    wait_for(2)
+    started.kill()
+    started.wait()
+    wait_for(0)
 
 
 def test_without_a_way_to_cut_the_network_the_command_runs_as_it_is(tmp_path, on_path, commands):
@@ -404,7 +435,8 @@ def test_containers_of_runs_that_were_killed_are_removed_once_and_those_of_livin
 
     def run(argv, **_: object) -> CommandResult:
         ran.append(tuple(argv))
-        stdout = f"{living}\n{dead}\n" if argv[1] == "ps" else ""
+        there = [living, dead][: 1 if ("podman", "rm", "--force", dead) in ran else 2]
+        stdout = "\n".join(there) if argv[1] == "ps" else ""
         return CommandResult(argv=tuple(argv), exit_code=0, stdout=stdout, seconds=0.0)
 
     monkeypatch.setattr(command, "run", run)
@@ -412,4 +444,5 @@ def test_containers_of_runs_that_were_killed_are_removed_once_and_those_of_livin
     for _ in range(2):
         with engine.workspace(tmp_path):
             pass
-    assert ran[1:] == [("podman", "kill", dead), ("podman", "rm", "--force", dead)]
+    assert ran[1:-1] == [("podman", "kill", dead), ("podman", "rm", "--force", dead)]
+    assert ran[-1] == ran[0]  # to see that it is gone: one that is being made may not be removed just then

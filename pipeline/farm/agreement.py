@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whether the workers of a target may be used: of this pipeline, all with one image, with room on their disks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.errors import FarmError
+from pipeline.farm.facts import Facts
+from pipeline.model import Image
+
+
+def image_of(target: str, resource: str, workers: Sequence[Facts], version: str) -> Image:
+    """What the target's commands run in at every worker that serves it. Raises: FarmError naming who differs."""
+    serving = [each for each in workers if each.image(target) is not None]
+    if not serving:
+        names = ", ".join(each.worker for each in workers) or "none"
+        raise FarmError(
+            "no-worker",
+            f"no worker serves the target {target} (resource {resource}); workers: {names}",
+            hint="start one on a machine with that image: `.venv/bin/nox -s worker`",
+        )
+    for each in serving:
+        _refuse_other_version(each, version)
+    images = {each.worker: each.image(target) for each in serving}
+    first_name, first = next(iter(images.items()))
+    for name, image in images.items():
+        if image != first:
+            raise FarmError(
+                "other-image",
+                f"{target}: commands run in {_shown(first)} at {first_name}, and in {_shown(image)} at {name}",
+                hint="give all the same image (`podman save` here, `podman load` there, or pin it by digest)",
+            )
+    if all(each.no_disk for each in serving):
+        told = "; ".join(f"{each.worker}: {each.no_disk}" for each in serving)
+        raise FarmError(
+            "no-disk", f"no worker of {target} has room: {told}", hint="free space there, or use --work DIR"
+        )
+    assert first is not None
+    return first
+
+
+def _refuse_other_version(worker: Facts, version: str) -> None:
+    if worker.changed:
+        why = "its checkout was changed since it was started"
+    elif worker.version != version:
+        why = f"it has another version of the pipeline ({worker.version[:12]}, here it is {version[:12]})"
+    else:
+        return
+    raise FarmError(
+        "other-version",
+        f"the worker {worker.worker} cannot be used: {why}",
+        hint=f"bring the checkout of {worker.worker} to this one's state, then start its worker anew",
+    )
+
+
+def _shown(image: Image | None) -> str:
+    return f"{image.reference} {image.digest[:12]}" if image else "nothing"
