@@ -44,6 +44,10 @@ class Chain:
         """The names of its stages."""
         return self._stages.keys()
 
+    def left(self, upto: Collection[str] | None = None) -> list[str]:
+        """The stages that have not ended, of all or of these."""
+        return [name for name in self._stages if name not in self._ended and (upto is None or name in upto)]
+
     @property
     def outcomes(self) -> list[StageOutcome]:
         """How the stages ended that did, in the order of the flow."""
@@ -54,8 +58,7 @@ class Chain:
 
         Behind a failure no stage begins any more; with `keep_going`, only what needs it is left out.
         """
-        wanted = {name: stage for name, stage in self._stages.items() if name not in self._ended and
-                  (upto is None or name in upto)}  # fmt: skip
+        wanted = {name: self._stages[name] for name in self.left(upto)}
         needs = {name: (*stage.needs, *stage.gates) for name, stage in wanted.items()}
         with self._context_told() as context:
 
@@ -70,14 +73,13 @@ class Chain:
 
     def skip(self, why: str, upto: Collection[str] | None = None) -> None:
         """Tell of the stages that did not come to be looked at that they will not."""
-        left = [StageOutcome(stage=name, result="skipped", reason=why) for name in self._stages
-                if name not in self._ended and (upto is None or name in upto)]  # fmt: skip
+        left = [StageOutcome(stage=name, result="skipped", reason=why) for name in self.left(upto)]
         self._ended |= {row.stage: row for row in left}
         self.context.progress.skipped(self._label, left)
 
     def fail(self, error: PipelineError, stage: str = "") -> bool:
         """Let what stands in its way be the failure of a stage, by default the next one; whether that was to come."""
-        name = stage or next((name for name in self._stages if name not in self._ended), "")
+        name = stage or next(iter(self.left()), "")
         if name not in self._stages or name in self._ended:
             return False
         self._note(error, name)
@@ -123,15 +125,13 @@ class Chain:
     def _stopped(self, caught: KeyboardInterrupt, wanted: Collection[str]) -> None:
         """Ctrl-C came while this thread waited: those at work have told it, if there were any."""
         if not isinstance(self.error, Interrupted):
-            left = [name for name in wanted if name not in self._ended]
+            left = self.left(wanted)
             self._note(interrupted().with_traceback(caught.__traceback__), left[0] if left else self.failed_stage)
         self.skip("interrupted", upto=wanted)
 
     def plan(self, reason: str = "", *, upto: Collection[str] | None = None) -> str:
         """Tell what `run` would do. `reason` is why nothing before holds; returns why nothing behind does."""
-        for stage in self._stages.values():
-            if stage.name in self._ended or not (upto is None or stage.name in upto):
-                continue
+        for stage in [self._stages[name] for name in self.left(upto)]:
             waits_for = [name for name in stage.needs if name in self.anew]
             why = reason or (f"{', '.join(waits_for)} is made anew" if waits_for else "")
             context = self._context_of(stage, self.context)
@@ -151,7 +151,7 @@ class Chain:
     def holds(self, upto: Collection[str] | None = None) -> bool:
         """Whether there is nothing to do; it is told then as `run` tells it, else it is as if nobody had asked."""
         before, ended = dict(self.records), dict(self._ended)
-        asked = [name for name in self._stages if name not in ended]
+        asked = self.left(upto)
         started = time.monotonic()
         try:
             for name in asked:

@@ -20,7 +20,8 @@ class Stage:
     besides the records, and `run(*given, context) -> record`. `version` rises when its code makes
     something else of the same inputs. A stage that `changes_its_inputs` (the image it finds, the
     mirror it writes) is kept under what they are after it ran. One that is done `alone` uses what all
-    jobs of this process share: only one job is at it at a time.
+    jobs of this process share: only one job is at it at a time. What is done `in_engine` can be done wherever there is
+    such an engine.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Stage:
     version: int = 1
     changes_its_inputs: bool = False
     alone: bool = False
+    in_engine: bool = False
 
     def module(self) -> Any:
         """The stage's module, imported when it is first needed: starting stays quick."""
@@ -42,13 +44,21 @@ JOB_STAGES = (
     Stage(
         name="image",
         record=model.Image,
+        in_engine=True,
         error=errors.EngineError,
         changes_its_inputs=True,
         alone=True,  # jobs of a target share it
     ),
-    Stage(name="fetch", needs=("image",), record=model.Srpm, error=errors.NetworkError, version=2),
-    Stage(name="patch", needs=("fetch", "image"), record=model.PatchedTree, error=errors.PatchError, version=3),
-    Stage(name="relations", needs=("patch", "image"), record=model.Relations, error=errors.OrderError),
+    Stage(name="fetch", needs=("image",), record=model.Srpm, error=errors.NetworkError, version=2, in_engine=True),
+    Stage(
+        name="patch",
+        needs=("fetch", "image"),
+        record=model.PatchedTree,
+        error=errors.PatchError,
+        version=3,
+        in_engine=True,
+    ),
+    Stage(name="relations", needs=("patch", "image"), record=model.Relations, error=errors.OrderError, in_engine=True),
     Stage(
         name="reserve",
         needs=("patch", "image"),
@@ -66,18 +76,27 @@ JOB_STAGES = (
         version=2,
         alone=True,  # the macros of rpm's library
     ),
-    Stage(name="unit", needs=("patch", "image"), record=model.UnitReport, error=errors.UnitError, version=2),
+    Stage(
+        name="unit",
+        needs=("patch", "image"),
+        record=model.UnitReport,
+        error=errors.UnitError,
+        version=2,
+        in_engine=True,
+    ),
     Stage(
         name="baseline",
         needs=("fetch", "image"),
         gates=("relations",),
+        in_engine=True,
         record=model.BuildResult,
         error=errors.BuildError,
     ),
-    Stage(name="build", needs=("render", "image"), record=model.BuildResult, error=errors.BuildError),
+    Stage(name="build", needs=("render", "image"), record=model.BuildResult, error=errors.BuildError, in_engine=True),
     Stage(
         name="contracts",
         needs=("patch", "build", "image"),
+        in_engine=True,
         record=model.ContractReport,
         error=errors.UnitError,
         version=2,

@@ -3,37 +3,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline import parallel, slots
 from pipeline.chain import Chain
 from pipeline.context import JobContext
 from pipeline.errors import Interrupted, OrderError, PipelineError, interrupted
-from pipeline.flow import JOB_STAGES, STAGES, needed_for
-from pipeline.ledger import Ledger
-from pipeline.model import Dependency, Job, Relations
+from pipeline.flow import JOB_STAGES, needed_for
+from pipeline.model import Job, Relations
 from pipeline.order import graph, keys
+from pipeline.order.made import Made
 from pipeline.settings import Settings
 
+if TYPE_CHECKING:
+    from pipeline.farm.farm import Farm
+
 # Its stages tell what a job is built on; what needs this one has to wait for that.
-_READY = needed_for("relations" if "relations" in STAGES else "patch")
+_READY = needed_for("relations")
 _ORDERED = "reserve"
 _BUILT_ON_OTHERS = (_ORDERED, "baseline")
+_BEFORE_BUILDS = (_ORDERED, "render")
 
 
 @dataclass
 class Matrix:
     """The chains of all jobs of a run. What each is built on, and whose failure stopped it, is found out on the way.
 
-    `needs` has no entry for a job of which that is not known.
+    `needs` has no entry for a job of which that is not known. With a `farm`, its workers do what needs an engine.
     """
 
     settings: Settings
     chains: Mapping[Job, Chain]
     keep_going: bool = False
+    farm: Farm | None = None
     needs: dict[Job, tuple[Job, ...]] = field(default_factory=dict)
     because: dict[Job, Job] = field(default_factory=dict)
     unsaid: dict[str, OrderError] = field(default_factory=dict)
@@ -54,7 +59,7 @@ class Matrix:
 
     def plan(self) -> None:
         """Tell what `perform` would do."""
-        free = {stage.name for stage in JOB_STAGES if _ORDERED not in needed_for(stage.name)}
+        free = {stage.name for stage in JOB_STAGES if needed_for(stage.name).isdisjoint(_BUILT_ON_OTHERS)}
         for chain in self.chains.values():
             chain.plan(upto=free)
         if self._is_ordered:
@@ -76,11 +81,33 @@ class Matrix:
         return any(_ORDERED in chain.stages for chain in self.chains.values())
 
     def _each(self, needs: Mapping[Job, tuple[Job, ...]], work: Callable[[Job], None]) -> None:
-        parallel.run_ordered(work, {job: needs.get(job, ()) for job in self.chains}, width=slots.width())
+        # Whoever waits for workers takes no place here; how many of these there are, the farm sees to.
+        width = slots.width() if self.farm is None else max(1, len(self.chains))
+        parallel.run_ordered(work, {job: needs.get(job, ()) for job in self.chains}, width=width)
 
     def _run(self, job: Job, *, upto: Collection[str] | None = None) -> None:
-        if not any(stops(chain.error, keep_going=self.keep_going) for chain in self.chains.values()):
-            self.chains[job].run(keep_going=self.keep_going, upto=upto)
+        if any(stops(chain.error, keep_going=self.keep_going) for chain in self.chains.values()):
+            return
+        if self.farm is not None:
+            self._let_do(self.farm, job, upto)
+        self.chains[job].run(keep_going=self.keep_going, upto=upto)
+
+    def _let_do(self, farm: Farm, job: Job, upto: Collection[str] | None) -> None:
+        """Have what needs an engine done by a worker, and before it what that needs of this machine."""
+        chain = self.chains[job]
+        if upto is None:
+            chain.run(keep_going=self.keep_going, upto=_BEFORE_BUILDS)
+        wanted = [stage for stage in JOB_STAGES if stage.in_engine and stage.name in chain.left(upto)]
+        if not wanted or (chain.error and not self.keep_going) or chain.holds(upto=[each.name for each in wanted]):
+            return
+        context = cast(JobContext, chain.context)
+        try:
+            with context.progress.working(str(job), "at the farm"):
+                brought = farm.ask(context, wanted, context.log_path.parent.name, keep_going=self.keep_going)
+        except PipelineError as error:
+            chain.fail(error)
+        else:
+            chain.take(brought.outcomes, brought.error)
 
     def _make(self, job: Job) -> None:
         """Do the rest of a job, if all that it is built on is there."""
@@ -104,7 +131,7 @@ class Matrix:
         """Find what each job is built on; those of a target that has no order fail."""
         for target in dict.fromkeys(job.target for job in self.chains):
             known = self._known(target)
-            around = self._made_before(target, but=known)
+            around = Made(settings=self.settings).relations(target, but=known)
             unread = [job for job in self.chains if job.target == target and job.package not in {**around, **known}]
             try:
                 found = graph.needs_of({**around, **known, **graph.guessed([job.package for job in unread], known)})
@@ -138,45 +165,18 @@ class Matrix:
             except OrderError as error:
                 self.unsaid[target] = error
 
-    def _made_before(self, target: str, *, but: Collection[str]) -> dict[str, Relations]:
-        """Package -> what an earlier run read of its spec; this run has it not, or could not read it."""
-        jobs = (Job(package=name, target=target) for name in self.settings.packages if name not in but)
-        found = ((job.package, self._ledger(job).last("relations", Relations)) for job in jobs)
-        return {package: relations for package, relations in found if relations is not None}
-
     def _give_needs(self, job: Job) -> None:
         """Let a job know what it is built on. Raises: OrderError for what is not there."""
         chain = self.chains[job]
-        needs = tuple(self._dependency(job, need) for need in self.needs.get(job, ()))
+        made, with_baseline = Made(settings=self.settings), "baseline" in chain.stages
+        needs = tuple(
+            made.dependency(job, need, self._records(need), with_baseline=with_baseline)
+            for need in self.needs.get(job, ())
+        )
         chain.context = replace(cast(JobContext, chain.context), needs=needs)
 
-    def _dependency(self, job: Job, need: Job) -> Dependency:
-        records: dict[str, Any] = self.chains[need].records if need in self.chains else dict(self._kept(need))
-        wanted = {_ORDERED, "build", "baseline"} & {_ORDERED, "build", *self.chains[job].stages}
-        if not wanted <= records.keys():
-            raise OrderError(
-                "not-built",
-                f"{job} is built on {need}, which is not built here",
-                hint=f"build it in the same run: --package {need.package} --package {job.package}",
-            )
-        build = records["build"]
-        return Dependency(
-            package=need.package,
-            build=build,
-            baseline=records.get("baseline"),
-            key=keys.key_of(build, records["reserve"], self.settings.out_path, self.settings.rebuild_on),
-        )
-
-    def _kept(self, job: Job) -> Iterator[tuple[str, object]]:
-        """What an earlier run left of a job, as long as its packages are there."""
-        ledger = self._ledger(job)
-        for name in (_ORDERED, "build", "baseline"):
-            record = ledger.last(name, STAGES[name].record)
-            if record is not None and ledger.has_files(record):
-                yield name, record
-
-    def _ledger(self, job: Job) -> Ledger:
-        return Ledger(self.settings.out_path / job.target / job.package, self.settings.out_path)
+    def _records(self, job: Job) -> dict[str, Any] | None:
+        return self.chains[job].records if job in self.chains else None
 
     def _needed_here(self, job: Job) -> tuple[Job, ...]:
         """Those jobs of this run that one is built on."""

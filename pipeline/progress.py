@@ -85,6 +85,11 @@ class Progress:
         with self.section() as mine, mine._folded(title):
             yield mine
 
+    @property
+    def is_verbose(self) -> bool:
+        """Whether people asked for more than the usual."""
+        return self._verbose
+
     def log_state_to(self, path: Path) -> None:
         """Append every stage's start and end, one JSON object a line, to `path`."""
         self._state_path = path

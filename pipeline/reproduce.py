@@ -15,7 +15,8 @@ from pipeline.context import JobContext
 from pipeline.errors import BuildError, EngineError, PipelineError
 from pipeline.flow import STAGES
 from pipeline.ledger import Ledger, parts
-from pipeline.model import BuildResult, File, Job, Rpm, Tree
+from pipeline.model import BuildResult, File, Job, JobOutcome, Rpm, Tree
+from pipeline.order.made import Made
 from pipeline.progress import Progress
 from pipeline.rpmcompare import Difference, Verdict
 from pipeline.run import Run, empty_scratch, new_attempt
@@ -73,9 +74,16 @@ def run(settings: Settings, progress: Progress, jobs: Sequence[Job], *, wait: bo
             failed = next((outcome.error for outcome in outcomes if outcome.error), None)
             if failed is not None:
                 raise failed
-            return tuple(examine(work.job_context(job)) for job in jobs)
+            return tuple(examine(_context_of(done, work)) for outcome in outcomes for done in outcome.jobs)
         finally:
             empty_scratch(settings.out_path)
+
+
+def _context_of(done: JobOutcome, work: Run) -> JobContext:
+    """The job's context with what it was built on."""
+    made = Made(settings=work.settings)
+    needs = tuple(made.dependency(done.job, need) for need in done.needs or ())
+    return replace(work.job_context(done.job), needs=needs)
 
 
 def examine(context: JobContext) -> Report:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import results
 from pipeline.chain import Chain
@@ -27,6 +28,9 @@ from pipeline.progress import Progress
 from pipeline.reasons import reason
 from pipeline.settings import Settings
 
+if TYPE_CHECKING:
+    from pipeline.farm.farm import Farm
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TargetOutcome:
@@ -43,7 +47,8 @@ class TargetOutcome:
 class Run:
     """What to do up to `last_stage`; each attempt has log folders of its own name.
 
-    `images` are what those jobs were built in that came from other machines: none of it is built here.
+    `images` are what those jobs were built in that came from other machines: none of it is built here. With a `farm`,
+    its workers do what needs an engine.
     """
 
     settings: Settings
@@ -51,6 +56,7 @@ class Run:
     last_stage: str
     attempt: str
     images: Mapping[Job, Image] = field(default_factory=dict)
+    farm: Farm | None = None
     _engines: dict[str, Engine] = field(default_factory=dict)
 
     def perform(self, jobs: Iterable[Job], *, keep_going: bool = False) -> tuple[TargetOutcome, ...]:
@@ -110,7 +116,7 @@ class Run:
     def _matrix(self, jobs: Iterable[Job], *, keep_going: bool = False) -> Matrix:
         wanted = self._wanted(JOB_STAGES)
         chains = {job: Chain(str(job), self.job_context(job), wanted) for job in jobs}
-        return Matrix(settings=self.settings, chains=chains, keep_going=keep_going)
+        return Matrix(settings=self.settings, chains=chains, keep_going=keep_going, farm=self.farm)
 
     def _foreseen(self, planned: JobOutcome, chain: Chain) -> JobOutcome:
         """The planned job with the releases that it would get and that were never published, as far as can be told."""
@@ -176,6 +182,8 @@ class Run:
 
     def _engine(self, target: str) -> Engine:
         """One for all jobs of a target, and for its own stages. Raises: EngineError."""
+        if self.farm is not None:
+            return self.farm.engine(target)
         if target not in self._engines:
             given = next((image for job, image in self.images.items() if job.target == target), None)
             engine = engine_or_given(self.settings, target, given) if given else engine_of(self.settings, target)

@@ -12,11 +12,15 @@ from pipeline.progress import Progress
 from pipeline.run import TargetOutcome
 from pipeline.settings import Settings
 
+# Of more jobs than these, people are told less of each.
+_FEW = 5
+
 
 def tell_start(jobs: Sequence[Job], last_stage: str, settings: Settings, progress: Progress) -> None:
     """The jobs, where each comes from, and the stages that they will go through."""
     names = [stage.name for stage in (*JOB_STAGES, *TARGET_STAGES) if stage.name in needed_for(last_stage)]
-    progress.heading(f"{', '.join(str(job) for job in jobs)}: {' > '.join(names)}")
+    named = ", ".join(str(job) for job in jobs) if len(jobs) <= _FEW else f"{len(jobs)} jobs"
+    progress.heading(f"{named}: {' > '.join(names)}")
     for job in jobs:
         sources = " or ".join(str(source) for source in settings.source_list(job))
         progress.detail(f"{job} from {sources}")
@@ -25,7 +29,10 @@ def tell_start(jobs: Sequence[Job], last_stage: str, settings: Settings, progres
 def tell_plan(planned: Sequence[JobOutcome], progress: Progress) -> None:
     for job in planned:
         rows = [[stage.stage, stage.result, stage.reason] for stage in job.stages]
-        progress.table(f"plan of {job.job}", ("stage", "would", "why"), rows)
+        if len(planned) <= _FEW or progress.is_verbose:
+            progress.table(f"plan of {job.job}", ("stage", "would", "why"), rows)
+        if job.needs:
+            progress.note(f"{job.job} is built on {', '.join(need.package for need in job.needs)}")
         would_be = f"; the release would be {job.evr}" if job.evr and not _is_done(job) else ""
         progress.heading(f"{job.job}: {job.reason or 'it is to be seen what changed'}{would_be}")
         for evr in job.unpublished:
@@ -80,6 +87,7 @@ def job_row(job: JobOutcome) -> list[str]:
     """A job in the closing table: name, result, release, packages, tests, seconds."""
     results = {stage.result for stage in job.stages}
     result = "failed" if results & {"failed", "skipped"} else "cached" if results == {"cached"} else "ok"
+    result = "not built" if job.because else result
     tests = f"{len(job.unit.pristine.failed)}/{len(job.unit.patched.passed)}" if job.unit else "-"
     packages = str(len(job.build.rpms)) if job.build else "-"
     seconds = f"{sum(stage.seconds for stage in job.stages):.1f}"

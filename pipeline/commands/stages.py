@@ -109,9 +109,11 @@ def perform(
 
 def _perform(run: Run, jobs: tuple[Job, ...], flags: dict[str, Any]) -> tuple[tuple[TargetOutcome, ...], Path | None]:
     """Do it as the only one in the out directory; the outcomes, and the page of them if it could be made."""
+    from dataclasses import replace
     from datetime import datetime, timezone
 
     from pipeline import lock, stepsummary, summary
+    from pipeline.farm.choice import open_farm
     from pipeline.report import conclusion
     from pipeline.run import empty_scratch
 
@@ -121,7 +123,8 @@ def _perform(run: Run, jobs: tuple[Job, ...], flags: dict[str, Any]) -> tuple[tu
         started = datetime.now(timezone.utc)
         summary.tell_start(jobs, run.last_stage, settings, progress)
         try:
-            outcomes = run.perform(jobs, keep_going=flags["keep_going"])
+            with open_farm(settings, progress) as farm:
+                outcomes = replace(run, farm=farm).perform(jobs, keep_going=flags["keep_going"])
             page_path = conclusion.conclude(_told(run, started), outcomes, settings, progress)
             page_of_step = partial(stepsummary.write, outcomes, settings, progress, reproduce=_command_for)
             conclusion.attempt("no summary of this run", page_of_step, progress)

@@ -9,14 +9,13 @@ from pathlib import Path
 from pipeline import jobids
 from pipeline.errors import ParcelError
 from pipeline.files import sha256_of
+from pipeline.flow import STAGES
 from pipeline.model import Job, JobOutcome
 from pipeline.parcels import head
 from pipeline.parcels.head import Head
 from pipeline.parcels.unpacking import examine
 from pipeline.settings import Settings
 
-# What cannot be done again where the parcels are opened.
-_IN_AN_ENGINE = ("image", "fetch", "patch", "relations", "unit", "baseline", "build", "contracts")
 _ONE_COMMIT = "let all runners, and this one, take the same commit of the same checkout"
 
 
@@ -50,7 +49,7 @@ def refuse_what_does_not_hold(planned: Iterable[JobOutcome], parcels: dict[Job, 
     """Raises: ParcelError for a job of which something would be built again, with the first reason."""
     for outcome in planned:
         anew = [row for row in outcome.stages if row.result == "run"]
-        if any(row.stage in _IN_AN_ENGINE for row in anew):
+        if any(STAGES[row.stage].in_engine for row in anew):
             raise ParcelError(
                 "parcel-does-not-hold",
                 f"{parcels[outcome.job]} does not hold here, {anew[0].stage} would be done again: {anew[0].reason}",

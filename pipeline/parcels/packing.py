@@ -20,7 +20,14 @@ from pipeline.parcels import head
 HEAD_NAME = "parcel.json"
 END_NAME = "parcel.sha256"
 # Beside what records name: numbers that were given out, what sources gave the last time, test results.
-KEPT_BESIDE = ("releases/*/reservation.json", "srpm/identity.json", "vendor/identity.json", "junit/*.xml")
+KEPT_BESIDE = (
+    "releases/*/reservation.json",
+    "built-on.json",
+    "baseline/built-on.json",
+    "srpm/identity.json",
+    "vendor/identity.json",
+    "junit/*.xml",
+)
 
 
 def pack(home_dir: Path, out_path: Path, destination: Path) -> None:

@@ -7,8 +7,8 @@ The vendor's package (source RPM and baseline build) is at hand for both.
 `nox -s bench -- repodata` is about the metadata alone: one package more in a repository of 10,000. `-- readers`,
 `-- kills` and `-- publishers` try in full what a mirror must withstand: minutes, and half an hour for the kills.
 `-- mirror` holds what is promised of a mirror with 10,000 packages against its limits, `-- packages` what is promised
-of 200 packages that are built on each other; to build these takes a quarter of an hour. `-- farm` tells what a farm adds
-to a job, `-- side-by-side` what plain build, patched build and tests take together of what they take one by one.
+of 200 packages that are built on each other; to build these takes a quarter of an hour. `-- farm` tells what a farm
+adds to a job, `-- side-by-side` how plain build, patched build and tests together compare with one by one.
 """
 
 from __future__ import annotations

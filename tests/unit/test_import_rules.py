@@ -210,6 +210,7 @@ MAY_IMPORT = {
     "parcels.collecting": {
         "errors",
         "files",
+        "flow",
         "jobids",
         "model",
         "parcels",
