@@ -59,6 +59,8 @@ class Chain:
         Behind a failure no stage begins any more; with `keep_going`, only what needs it is left out.
         """
         wanted = {name: self._stages[name] for name in self.left(upto)}
+        if not wanted:
+            return
         needs = {name: (*stage.needs, *stage.gates) for name, stage in wanted.items()}
         with self._context_told() as context:
 
