@@ -17,6 +17,7 @@ from pipeline.chain import Chain
 from pipeline.context import JobContext
 from pipeline.errors import BuildError, FarmError, Interrupted, PipelineError, SettingsError
 from pipeline.farm.choice import open_farm
+from pipeline.flow import JOB_STAGES, KEYLESS_STAGES
 from pipeline.model import StageOutcome
 from pipeline.progress import Progress
 from tests.integration import farming
@@ -25,7 +26,9 @@ from tests.integration.farming import Site, processes_naming, stages, wait_until
 JOBS = 30
 KILLS = 5
 WORKERS = ("one", "two", "three")
+QUICK = stages("image", "fetch")
 AT_ONCE = stages("image", "fetch", "patch")
+WITH_ENGINE = ("render", "unit", "baseline", "build", "contracts")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def test_thirty_jobs_end_once_each_while_workers_are_killed(site: Site, tmp_path
     ended = threading.Semaphore(0)
 
     def bring(context: JobContext) -> tuple[StageOutcome, ...]:
-        outcomes = farm.bring(context, AT_ONCE, "attempt")
+        outcomes = farm.bring(context, QUICK, "attempt")
         ended.release()
         return outcomes
 
@@ -86,13 +89,35 @@ def test_thirty_jobs_end_once_each_while_workers_are_killed(site: Site, tmp_path
             site.start_worker(name)
         brought = [future.result(timeout=100) for future in futures]
     for context, outcomes in zip(contexts, brought, strict=True):
-        assert [(row.stage, row.result) for row in outcomes] == [(stage.name, "ok") for stage in AT_ONCE]
+        assert [(row.stage, row.result) for row in outcomes] == [(stage.name, "ok") for stage in QUICK]
         assert outcomes[0].reason.partition(":")[0] in WORKERS
-        chain = Chain("here", context, AT_ONCE)
+        chain = Chain("here", context, QUICK)
         chain.run()
-        assert [row.result for row in chain.outcomes] == ["cached"] * 3, chain.outcomes
+        assert [row.result for row in chain.outcomes] == ["cached"] * 2, chain.outcomes
     assert store_of(site) == []
     wait_until(lambda: not processes_naming("/jobs/"), "a job goes on", site.log_path, 10)
+
+
+def test_what_workers_built_is_found_here_and_the_number_was_given_out_here(site: Site, tmp_path: Path) -> None:
+    """One worker makes the source ready, any worker builds it; nothing of both is done here again."""
+    out = tmp_path / "out"
+    ready, rest = JOB_STAGES[:4], tuple(stage for stage in KEYLESS_STAGES[5:] if stage.name in WITH_ENGINE)
+    with site.farm(out, workers=1) as farm:
+        context = site.context(farm, out)
+        farm.bring(context, ready, "attempt")
+        first = Chain("here", context, JOB_STAGES[:5])
+        first.run()
+        assert [row.result for row in first.outcomes] == ["cached"] * 4 + ["ok"], first.outcomes
+        outcomes = farm.bring(context, rest, "attempt")
+        assert {row.result for row in outcomes} == {"ok"}, outcomes
+        whole = Chain("here", context, KEYLESS_STAGES)
+        whole.run()
+    results = {row.stage: row.result for row in whole.outcomes}
+    assert {results[stage.name] for stage in (*ready, *rest)} == {"cached"}
+    assert whole.error is None
+    assert (out / "demo/vdsm/junit/unit.xml").is_file()
+    assert list((out / "demo/vdsm/RPMS").rglob("*.rpm"))
+    assert (out / "demo/vdsm/logs/attempt/build.log").is_file()
 
 
 def test_a_build_that_fails_comes_back_as_its_error_with_its_log_here(site: Site, tmp_path: Path) -> None:
