@@ -383,7 +383,7 @@ def test_ctrl_c_in_the_tests_ends_all_of_them_at_once(checkout: Checkout) -> Non
     assert not (checkout.out / ".work").exists()
 
 
-def test_a_killed_run_leaves_nothing_that_is_taken_for_done(checkout: Checkout) -> None:
+def test_a_killed_run_leaves_no_build_and_nothing_that_is_taken_for_done(checkout: Checkout) -> None:
     checkout.edit(SPEC, "%install\n", "%install\nsleep 986\n")
     process = checkout.popen("build")
     deadline = time.monotonic() + 60
@@ -391,7 +391,9 @@ def test_a_killed_run_leaves_nothing_that_is_taken_for_done(checkout: Checkout) 
         time.sleep(0.1)
     process.kill()
     process.communicate(timeout=30)
-    subprocess.run(["pkill", "-f", "sleep 986"], check=True)
+    while _running("sleep 986") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _running("sleep 986")
     checkout.edit(SPEC, "%install\nsleep 986\n", "%install\n")
 
     result = checkout.run("release")
