@@ -10,7 +10,8 @@ from pathlib import Path
 from pipeline.engines.base import Engine
 from pipeline.model import Dependency, Job
 from pipeline.progress import Progress
-from pipeline.settings import PackageSettings, Settings, TargetSettings
+from pipeline.settings import Settings
+from pipeline.settingtables import PackageSettings, TargetSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

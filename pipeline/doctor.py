@@ -18,7 +18,8 @@ from pipeline.engines.container import ContainerEngine
 from pipeline.errors import PipelineError
 from pipeline.gate import closure
 from pipeline.progress import Progress, print_document
-from pipeline.settings import Settings, choose_jobs
+from pipeline.selection import choose_jobs
+from pipeline.settings import Settings
 
 # Program -> (what it is for, Debian's package, Fedora's and CentOS Stream's package)
 _PROGRAMS = {

@@ -17,7 +17,7 @@ from pipeline.context import JobContext
 from pipeline.engines.base import Engine, Workspace
 from pipeline.errors import BuildError, CommandFailed
 from pipeline.model import BuildResult, Evr, Rpm
-from pipeline.settings import TargetSettings
+from pipeline.settingtables import TargetSettings
 
 _CHECK_SECONDS = 300
 _SETTLE_TIMES = Path(__file__).with_name("settle-times.sh")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pipeline.ci.github import GithubMarks
 from pipeline.ci.gitlab import GitlabMarks
 from pipeline.ci.marks import Marks
-from pipeline.settings import CiSettings
+from pipeline.settingtables import CiSettings
 
 
 def marks_of(ci: CiSettings) -> Marks:

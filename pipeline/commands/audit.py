@@ -36,7 +36,7 @@ def audit(quick: bool, max_age: float, strict: bool, **flags: Any) -> None:
 
 def _packages(settings: Settings, flags: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     """The chosen packages, by target."""
-    from pipeline.settings import choose_jobs
+    from pipeline.selection import choose_jobs
 
     jobs = choose_jobs(settings, flags["targets"], flags["packages"])
     return {job.target: tuple(each.package for each in jobs if each.target == job.target) for job in jobs}

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pipeline.engineproperties.merge import Merge
     from pipeline.errors import PipelineError
     from pipeline.progress import Progress
-    from pipeline.settings import PackageSettings, Settings
+    from pipeline.settings import Settings
+    from pipeline.settingtables import PackageSettings
 
 
 @main.command("engine_properties", help="The engine-config line that adds our VM properties to those that are set.")
@@ -53,7 +54,7 @@ def engine_properties(current: str | None, current_file: Path | None, versions: 
 def _chosen_package(settings: Settings, asked: tuple[str, ...]) -> str:
     """The package that is asked for, else the one that has engine properties. Raises: UsageError, SettingsError."""
     from pipeline.errors import SettingsError
-    from pipeline.settings import choose_package
+    from pipeline.selection import choose_package
 
     having = tuple(name for name, package in settings.packages.items() if package.engine_properties)
     if not (asked or having):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def worker(nthreads: int, work_dir: str | None, name: str, **flags: Any) -> None:
     def work(settings: Settings, progress: Progress) -> int:
         from pipeline.farm import worker as room
-        from pipeline.settings import choose_jobs
+        from pipeline.selection import choose_jobs
 
         wish = room.Wish(
             nthreads=nthreads,

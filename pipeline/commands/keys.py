@@ -69,7 +69,7 @@ def _make(settings: Settings, progress: Progress, wish: Any, rotate: bool, flags
 
 def _tell(settings: Settings, progress: Progress, export_path: Path | None, flags: dict[str, Any]) -> int:
     from pipeline import document, files
-    from pipeline.settings import choose_jobs
+    from pipeline.selection import choose_jobs
     from pipeline.signing import choice
     from pipeline.signing import keys as room
 

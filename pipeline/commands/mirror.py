@@ -120,7 +120,7 @@ def prune(remove: bool, **flags: Any) -> None:
 
 
 def _targets(settings: Settings, flags: dict[str, Any]) -> tuple[str, ...]:
-    from pipeline.settings import choose_jobs
+    from pipeline.selection import choose_jobs
 
     return tuple(dict.fromkeys(job.target for job in choose_jobs(settings, flags["targets"], flags["packages"])))
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @with_job_flags
 def reproduce(**flags: Any) -> None:
     def examine(settings: Settings, progress: Progress) -> int:
-        from pipeline import jobids
         from pipeline import reproduce as room
+        from pipeline import selection
 
-        jobs = jobids.choose(settings, flags["targets"], flags["packages"], flags["only"])
+        jobs = selection.choose(settings, flags["targets"], flags["packages"], flags["only"])
         reports = room.run(settings, progress, jobs, wait=not flags["no_wait"])
         room.tell(reports, progress)
         print_json(room.json_document(reports), flags)

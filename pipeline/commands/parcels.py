@@ -42,7 +42,7 @@ def collect(places: tuple[Path, ...], **flags: Any) -> None:
 
 def _job(settings: Settings, progress: Progress, given: tuple[Path, ...], flags: dict[str, Any]) -> int:
     """Do it, and leave a parcel of each job if all went well; none of an earlier run stays."""
-    from pipeline import jobids, lock
+    from pipeline import lock, selection
     from pipeline.errors import UsageError
     from pipeline.flow import KEYLESS
     from pipeline.parcels import collecting
@@ -52,7 +52,7 @@ def _job(settings: Settings, progress: Progress, given: tuple[Path, ...], flags:
         raise UsageError(
             "which-job", "job does one job", hint="name it: --only PACKAGE@TARGET, as plan -- --json has it"
         )
-    jobs = jobids.choose(settings, flags["targets"], flags["packages"], flags["only"])
+    jobs = selection.choose(settings, flags["targets"], flags["packages"], flags["only"])
     parcels = collecting.find(given, settings) if given else {}
     if flags["dry_run"]:
         return perform(KEYLESS, settings, progress, flags)

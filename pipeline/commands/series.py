@@ -28,7 +28,7 @@ def compat(source: str | None, **flags: Any) -> None:
 
     def examine(settings: Settings, progress: Progress) -> int:
         from pipeline import compat as room
-        from pipeline.settings import choose_jobs
+        from pipeline.selection import choose_jobs
 
         unit = flags["unit"] and not flags["dry_run"]
         wish = room.Wish(source=source or "", tags=flags["tags"], unit=unit, watch=flags["watch"])
@@ -60,7 +60,7 @@ def refresh(go_on: bool, skip: bool, abort: bool, **flags: Any) -> None:
         from pipeline import document, lock
         from pipeline.errors import UsageError
         from pipeline.refreshing import refresh as room
-        from pipeline.settings import choose_package
+        from pipeline.selection import choose_package
 
         if go_on + skip + abort + bool(flags["source"]) > 1:
             raise UsageError(
@@ -97,7 +97,7 @@ def import_series(mbox: Path, version: int | None, names: tuple[str, ...], **fla
     def work(settings: Settings, progress: Progress) -> int:
         from pipeline import lock
         from pipeline.importing import importing as room
-        from pipeline.settings import choose_packages
+        from pipeline.selection import choose_packages
 
         chosen = choose_packages(settings, flags["packages"]) if flags["packages"] else ()
         wish = room.Wish(
@@ -124,7 +124,7 @@ def import_series(mbox: Path, version: int | None, names: tuple[str, ...], **fla
 def _meanings(names: tuple[str, ...], settings: Settings) -> dict[str, str]:
     """Tag -> package. Raises: UsageError."""
     from pipeline.errors import UsageError
-    from pipeline.settings import choose_packages
+    from pipeline.selection import choose_packages
 
     meanings = dict(name.partition("=")[::2] for name in names)
     for tag, package in meanings.items():

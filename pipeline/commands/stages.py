@@ -78,10 +78,10 @@ def perform(
     images: Mapping[Job, Image] | None = None,
 ) -> int:
     """Run or plan up to a stage; the exit code. `images` are what jobs were built in that came in parcels."""
-    from pipeline import document, jobids, summary
+    from pipeline import document, selection, summary
     from pipeline.run import Run, new_attempt
 
-    jobs = tuple(images or jobids.choose(settings, flags["targets"], flags["packages"], flags["only"]))
+    jobs = tuple(images or selection.choose(settings, flags["targets"], flags["packages"], flags["only"]))
     run = Run(
         settings=settings, progress=progress, last_stage=last_stage, attempt=new_attempt(), images=dict(images or {})
     )
@@ -150,7 +150,7 @@ def _proposed(settings: Settings) -> Settings:
     Raises: UsageError for a mirror, which would say that something is published.
     """
     from pipeline.errors import UsageError
-    from pipeline.settings import ReleaseSettings, SigningSettings
+    from pipeline.settingtables import ReleaseSettings, SigningSettings
 
     if settings.mirror_override:
         raise UsageError(

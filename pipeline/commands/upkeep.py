@@ -58,7 +58,7 @@ def clean(remove: bool, older_than: str, keep_size: str, keep_logs: int, **flags
         from pipeline import clean as room
         from pipeline import lock
         from pipeline.report import conclusion
-        from pipeline.settings import choose_jobs
+        from pipeline.selection import choose_jobs
 
         wish = room.read_wish(older_than, keep_size, keep_logs, remove=remove and not flags["dry_run"])
         jobs = choose_jobs(settings, flags["targets"] or tuple(settings.targets), flags["packages"])

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.errors import FarmError, SettingsError
-from pipeline.settings import FarmSettings, Settings
+from pipeline.settings import Settings
+from pipeline.settingtables import FarmSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,8 @@ from pipeline.errors import FarmError
 from pipeline.farm import facts
 from pipeline.farm.doorbell import Papers, papers, ring
 from pipeline.farm.facts import Facts
-from pipeline.settings import FarmSettings, Settings
+from pipeline.settings import Settings
+from pipeline.settingtables import FarmSettings
 
 # How old what is known of the workers may be.
 _FRESH_SECONDS = 1.0

@@ -11,7 +11,7 @@ from pipeline.hostkit.steps import Kit, Step, Way
 from pipeline.mirrors.facts import RepositoryFacts
 from pipeline.model import PublishedRpm
 from pipeline.proof.trial import for_hosts
-from pipeline.settings import PackageHosts
+from pipeline.settingtables import PackageHosts
 
 Packages = tuple[PublishedRpm, ...]
 

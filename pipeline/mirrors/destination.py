@@ -17,7 +17,8 @@ from pipeline.mirrors.places.base import Destination
 from pipeline.mirrors.places.local import Directory
 from pipeline.mirrors.places.remote import Remote, WriteOnly
 from pipeline.mirrors.rsync import DAEMON, HOST
-from pipeline.settings import MirrorSettings, Settings
+from pipeline.settings import Settings
+from pipeline.settingtables import MirrorSettings
 from pipeline.sources.address import redacted
 
 _SSH = re.compile(rf"{HOST}:[^:\n][^\n]*")

@@ -18,7 +18,8 @@ from pipeline.mirrors.history import Snapshot
 from pipeline.mirrors.places.base import Destination
 from pipeline.model import PublishedRpm
 from pipeline.progress import Progress
-from pipeline.settings import RetentionSettings, Settings
+from pipeline.settings import Settings
+from pipeline.settingtables import RetentionSettings
 
 _DAY_SECONDS = 24 * 3600
 

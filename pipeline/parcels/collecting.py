@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline import jobids
+from pipeline import selection
 from pipeline.errors import ParcelError
 from pipeline.files import sha256_of
 from pipeline.flow import STAGES
@@ -24,7 +24,7 @@ def find(places: Sequence[Path], settings: Settings) -> dict[Job, Path]:
 
     Raises: ParcelError for none, for one that does not belong here, and for two different ones of one job.
     """
-    known = jobids.known(settings)
+    known = selection.known(settings)
     found: dict[Job, Path] = {}
     for path in _tars(places):
         told = examine(path)

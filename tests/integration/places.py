@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pipeline.context import TargetContext
-from pipeline.settings import MirrorSettings
+from pipeline.settingtables import MirrorSettings
 from tests.integration.conftest import Project
 
 

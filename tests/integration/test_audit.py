@@ -25,7 +25,8 @@ from pipeline.inputs import digest
 from pipeline.ledger import Ledger
 from pipeline.mirrors import layout, repodata
 from pipeline.model import Evr, Reservation
-from pipeline.settings import MirrorSettings, Settings
+from pipeline.settings import Settings
+from pipeline.settingtables import MirrorSettings
 from tests.integration.conftest import PackageMaker, Project, RsyncDaemon, SigningKey, SshServer, project_at
 from tests.signing import Home, homes
 

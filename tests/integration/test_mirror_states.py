@@ -26,7 +26,8 @@ from pipeline.mirrors.destination import find_destination
 from pipeline.mirrors.places.base import Destination
 from pipeline.model import LogEntry, Publication
 from pipeline.progress import Progress
-from pipeline.settings import RetentionSettings, Settings, read_settings
+from pipeline.settings import Settings, read_settings
+from pipeline.settingtables import RetentionSettings
 from pipeline.signing import gpg, keyring
 from tests.integration.conftest import ROOT_DIR, Project, RsyncDaemon, RsyncShim
 from tests.integration.packages import make

@@ -19,7 +19,7 @@ from pipeline.context import TargetContext
 from pipeline.mirrors import layout, promote, retention, rollback
 from pipeline.model import Publication
 from pipeline.progress import Progress
-from pipeline.settings import MirrorSettings, RetentionSettings
+from pipeline.settingtables import MirrorSettings, RetentionSettings
 from pipeline.stages import publish, repo
 from tests.bench.manyrpms import make_rpms
 from tests.browser import SCREENSHOTS_DIR, WIDTHS, look

@@ -16,7 +16,8 @@ from pipeline.ci.marks import Marks
 from pipeline.errors import BuildError
 from pipeline.model import StageOutcome
 from pipeline.progress import Progress
-from pipeline.settings import CiSettings, read_ci
+from pipeline.settings import read_ci
+from pipeline.settingtables import CiSettings
 
 COMMANDS = (
     "::set-env name=PATH::/evil",

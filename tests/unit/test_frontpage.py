@@ -24,7 +24,8 @@ from pipeline.mirrors.destination import find_destinations
 from pipeline.mirrors.facts import Channel, RepositoryFacts, facts_of
 from pipeline.model import Evr, LogEntry, PublishedRpm
 from pipeline.proof.trial import for_hosts
-from pipeline.settings import MirrorSettings, SigningSettings, read_settings
+from pipeline.settings import read_settings
+from pipeline.settingtables import MirrorSettings, SigningSettings
 
 ROOT_DIR = Path(__file__).parents[2]
 PATCHES = [path.read_bytes() for path in sorted((ROOT_DIR / "patches" / "vdsm").glob("*.patch"))]

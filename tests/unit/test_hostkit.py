@@ -19,7 +19,8 @@ from pipeline.mirrors.places.local import Directory
 from pipeline.mirrors.places.remote import Remote
 from pipeline.mirrors.sets import Sets, left_out, sets_of
 from pipeline.model import Evr, PublishedRpm
-from pipeline.settings import SigningSettings, read_settings
+from pipeline.settings import read_settings
+from pipeline.settingtables import SigningSettings
 
 ROOT_DIR = Path(__file__).parents[2]
 FINGERPRINTS = ("0123456789ABCDEF0123456789ABCDEF01234567", "89ABCDEF0123456789ABCDEF0123456789ABCDEF")

@@ -17,7 +17,8 @@ from pipeline.errors import NetworkError, PipelineError, SrpmError, UsageError
 from pipeline.newpackage import adding, looking, texts
 from pipeline.newpackage.about import About
 from pipeline.newpackage.adding import Addition, Wish
-from pipeline.settings import choose_jobs, read_settings
+from pipeline.selection import choose_jobs
+from pipeline.settings import read_settings
 from pipeline.sourcespec import parse_source
 from tests.unit.source_packages import make_srpm
 

@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.errors import SettingsError, UsageError
 from pipeline.model import Job, Source
-from pipeline.settings import choose_jobs, choose_package, choose_packages, read_settings
+from pipeline.selection import choose_jobs, choose_package, choose_packages
+from pipeline.settings import read_settings
 from pipeline.sourcespec import parse_source
 
 DIGEST = "0123456789abcdef" * 4

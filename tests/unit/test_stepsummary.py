@@ -13,7 +13,7 @@ import pytest
 from pipeline import stepsummary
 from pipeline.ci.markdown import escaped, fenced, table
 from pipeline.errors import BuildError, ReleaseError
-from pipeline.settings import CiSettings
+from pipeline.settingtables import CiSettings
 from tests.unit.test_document import FAILED, JOB, OK
 
 EVIL = "a|b `c` <img src=x> *d* [e](f) @you #7 \\ ~~g~~ https://example.org :tada: $x$ &amp; h\x1b[2J\ni"
