@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline import crew, parallel, results, slots
 from pipeline.context import TargetContext
@@ -21,6 +21,14 @@ from pipeline.errors import CommandFailed, Interrupted, PipelineError, interrupt
 from pipeline.flow import Stage
 from pipeline.ledger import Found, Ledger, digest_of
 from pipeline.model import StageOutcome
+
+
+class _Looked(NamedTuple):
+    """What a stage would be done with, and what the ledger has of it."""
+
+    inputs: dict[str, str]
+    found: Found
+
 
 _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -35,6 +43,8 @@ class Chain:
         self._ledger = Ledger(context.home_dir, context.out_path)
         self._ended: dict[str, StageOutcome] = {}
         self._elsewhere: dict[str, StageOutcome] = {}
+        self._looked: dict[str, _Looked] = {}
+        self._shown = results.Shown()
         self.records: dict[str, Any] = records
         self.error: PipelineError | None = None
         self.failed_stage = ""
@@ -61,17 +71,36 @@ class Chain:
         wanted = {name: self._stages[name] for name in self.left(upto)}
         if not wanted:
             return
-        needs = {name: (*stage.needs, *stage.gates) for name, stage in wanted.items()}
         with self._context_told() as context:
 
             def work(name: str) -> None:
                 self._run_stage(wanted[name], context, keep_going=keep_going)
 
             try:
+                self._take_what_holds(wanted, context)
+                needs = {name: (*wanted[name].needs, *wanted[name].gates) for name in self.left(wanted)}
                 # Its threads wait most of the time: what they run waits for a place of its own.
                 parallel.run_ordered(work, needs, width=len(needs) if slots.width() > 1 else 1)
             except KeyboardInterrupt as caught:
                 self._stopped(caught, wanted)
+
+    def _take_what_holds(self, wanted: Mapping[str, Stage], context: TargetContext) -> None:
+        """Look up one stage behind the other until one does not hold; most runs find nothing changed, and end here."""
+        held: list[StageOutcome] = []
+        for name, stage in wanted.items():
+            if self.error or not all(before in self.records for before in (*stage.needs, *stage.gates)):
+                break
+            started = time.monotonic()
+            try:
+                looked = self._look(stage, context)
+            except (PipelineError, OSError):
+                break  # it is met again, and told, where the stage is done
+            if looked.found.record is None:
+                self._looked[name] = looked
+                break
+            held.append(self._held(stage, looked.found, time.monotonic() - started))
+        self._ended |= {outcome.stage: outcome for outcome in held}
+        context.progress.ended(self._label, *held)
 
     def skip(self, why: str, upto: Collection[str] | None = None) -> None:
         """Tell of the stages that did not come to be looked at that they will not."""
@@ -127,18 +156,21 @@ class Chain:
     def _stopped(self, caught: KeyboardInterrupt, wanted: Collection[str]) -> None:
         """Ctrl-C came while this thread waited: those at work have told it, if there were any."""
         if not isinstance(self.error, Interrupted):
-            left = self.left(wanted)
-            self._note(interrupted().with_traceback(caught.__traceback__), left[0] if left else self.failed_stage)
+            error, left = interrupted().with_traceback(caught.__traceback__), self.left(wanted)
+            self._note(error, self.failed_stage)
+            if left:
+                self.fail(error, left[0])
         self.skip("interrupted", upto=wanted)
 
     def plan(self, reason: str = "", *, upto: Collection[str] | None = None) -> str:
         """Tell what `run` would do. `reason` is why nothing before holds; returns why nothing behind does."""
+        anew = {*self.anew}
         for stage in [self._stages[name] for name in self.left(upto)]:
-            waits_for = [name for name in stage.needs if name in self.anew]
+            waits_for = [name for name in stage.needs if name in anew]
             why = reason or (f"{', '.join(waits_for)} is made anew" if waits_for else "")
-            context = self._context_of(stage, self.context)
-            found = Found(record=None, reason=why) if why else self._look_up(stage, self._inputs(stage, context))
+            found = Found(record=None, reason=why) if why else self._look_up(stage, self._inputs(stage, self.context))
             if found.record is None:
+                anew.add(stage.name)
                 self._ended[stage.name] = StageOutcome(stage=stage.name, result="run", reason=found.reason)
             else:
                 self.records[stage.name] = found.record
@@ -153,18 +185,14 @@ class Chain:
     def holds(self, upto: Collection[str] | None = None) -> bool:
         """Whether there is nothing to do; it is told then as `run` tells it, else it is as if nobody had asked."""
         before, ended = dict(self.records), dict(self._ended)
-        asked = self.left(upto)
         started = time.monotonic()
         try:
-            for name in asked:
-                results.give_back(self.context.home_dir, name)
             self.plan(upto=upto)
             held = not self.anew
         except PipelineError:
             held = False  # `run` meets it again, and tells it
         if not held:
             self.records, self._ended = before, ended
-            results.set_aside(self.context.home_dir, asked)
             return False
         planned = [outcome for outcome in self.outcomes if outcome.stage not in ended]
         with self._context_told() as context:
@@ -204,14 +232,11 @@ class Chain:
         context = self._context_of(stage, chain_context)
         started = time.monotonic()
         with context.progress.working(self._label, stage.name), _own_error(stage, context), _turn(stage):
-            inputs = self._inputs(stage, context)
-            results.give_back(context.home_dir, stage.name)
-            found = self._look_up(stage, inputs)
-            if getattr(found.record, "junit", None) is None:
-                results.forget(context.home_dir, stage.name)
+            looked = None if stage.alone else self._looked.pop(stage.name, None)  # others may have done it meanwhile
+            inputs, found = looked or self._look(stage, context)
             if found.record is not None:
-                self.records[stage.name] = found.record
-                return self._elsewhere.get(stage.name) or _cached(stage, found)
+                return self._held(stage, found, time.monotonic() - started)
+            self._shown.begin(context.home_dir, self._stages)
             record = stage.module().run(*self._given(stage), context=context)
             self.records[stage.name] = record
             if stage.changes_its_inputs:
@@ -220,6 +245,19 @@ class Chain:
             self._ledger.keep(stage.name, record, inputs, finished=now, seconds=time.monotonic() - started)
         log = str(context.log_path) if context.log_path.exists() else ""
         return StageOutcome(stage=stage.name, result="ok", reason=found.reason, log=log)
+
+    def _look(self, stage: Stage, context: TargetContext) -> _Looked:
+        """What the stage would be done with now, and what there is of it."""
+        inputs = self._inputs(stage, context)
+        self._shown.look_at(context.home_dir, stage.name)
+        found = self._look_up(stage, inputs)
+        if getattr(found.record, "junit", None) is None:
+            results.forget(context.home_dir, stage.name)
+        return _Looked(inputs, found)
+
+    def _held(self, stage: Stage, found: Found, seconds: float) -> StageOutcome:
+        self.records[stage.name] = found.record
+        return self._elsewhere.get(stage.name) or replace(_cached(stage, found), seconds=seconds)
 
     def _inputs(self, stage: Stage, context: TargetContext) -> dict[str, str]:
         own: dict[str, str] = stage.module().inputs(*self._given(stage), context=context)

@@ -18,7 +18,7 @@ _COPY_SECONDS = 600
 _PIECE_BYTES = 1 << 20
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path | str) -> str:
     with open(path, "rb", buffering=0) as stream:  # noqa: PTH123  # most files are small, and opening is what takes time
         digest = hashlib.sha256()
         while piece := stream.read(_PIECE_BYTES):
@@ -44,14 +44,15 @@ def tree_record(path: Path, out_path: Path) -> Tree:
     return Tree(path=path.relative_to(out_path), fingerprint=tree_fingerprint(path))
 
 
-def tree_fingerprint(top_dir: Path) -> str:
+def tree_fingerprint(top_dir: Path | str) -> str:
     """A digest of the names, kinds, sizes and times in a tree: an edit shows, no file is read."""
     digest = hashlib.sha256()
+    above = len(os.path.join(top_dir, ""))
     for entry in _walk(top_dir):
         status = entry.stat(follow_symlinks=False)
-        size = 0 if entry.is_dir(follow_symlinks=False) else status.st_size
-        stamp = 0 if entry.is_dir(follow_symlinks=False) else status.st_mtime_ns
-        name = os.path.relpath(entry.path, top_dir)
+        is_dir = entry.is_dir(follow_symlinks=False)
+        size, stamp = (0, 0) if is_dir else (status.st_size, status.st_mtime_ns)
+        name = entry.path[above:]
         digest.update(f"{name}\0{status.st_mode}\0{size}\0{stamp}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
@@ -66,12 +67,12 @@ def content_digest(top_dir: Path) -> str:
     return digest.hexdigest()
 
 
-def _walk(top_dir: Path) -> Iterator[os.DirEntry[str]]:
+def _walk(top_dir: Path | str) -> Iterator[os.DirEntry[str]]:
     with os.scandir(top_dir) as entries:
         for entry in sorted(entries, key=lambda item: item.name):
             yield entry
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path))
+                yield from _walk(entry.path)
 
 
 def read_regular(path: Path, largest_bytes: int) -> bytes:

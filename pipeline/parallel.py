@@ -33,6 +33,8 @@ def run_ordered(work: Callable[[Key], None], needs: Mapping[Key, Collection[Key]
     What is needed and is no key counts as done. Raises: the first error of `work`; KeyboardInterrupt at once.
     """
     waiting = dict(needs)
+    if not waiting:
+        return
     at_work: dict[Future[None], Key] = {}
     with _pool(width) as submit:
         while waiting or at_work:

@@ -121,32 +121,25 @@ class Progress:
     @contextmanager
     def working(self, label: str, stage: str) -> Iterator[None]:
         """While a stage runs: a line on a terminal's foot, one in the state log."""
-        self._state(event="start", label=label, stage=stage)
+        self._state({"event": "start", "label": label, "stage": stage})
         if self._quiet or not self._console.is_terminal:
             yield
             return
         with self._board.working(label, stage):
             yield
 
-    def ended(self, label: str, outcome: StageOutcome) -> None:
+    def ended(self, label: str, *outcomes: StageOutcome) -> None:
         """One line a stage, with its time and its reason."""
-        self._state(
-            event="end",
-            label=label,
-            stage=outcome.stage,
-            result=outcome.result,
-            seconds=round(outcome.seconds, 3),
-            reason=outcome.reason,
-        )
-        self._say(_line(label, outcome))
+        self._state(*(_event(label, outcome) for outcome in outcomes))
+        for outcome in outcomes:
+            self._say(_line(label, outcome))
 
     def skipped(self, label: str, outcomes: Sequence[StageOutcome]) -> None:
         """One line for all that is left out for one reason."""
         if len(outcomes) == 1:
             self.ended(label, outcomes[0])
         elif outcomes:
-            for each in outcomes:
-                self._state(event="end", label=label, stage=each.stage, result=each.result, reason=each.reason)
+            self._state(*(_event(label, outcome) for outcome in outcomes))
             names = f"{outcomes[0].stage} to {outcomes[-1].stage}"
             self._say(_line(label, replace(outcomes[0], stage=names)))
 
@@ -264,14 +257,16 @@ class Progress:
         with self._lock:
             item()
 
-    def _state(self, **event: object) -> None:
-        if self._state_path is None:
+    def _state(self, *events: dict[str, object]) -> None:
+        if self._state_path is None or not events:
             return
+        now = round(time.time(), 3)
+        text = "".join(json.dumps({"time": now, **event}) + "\n" for event in events)
         # A disk that is full is for the stage to tell, not for its log.
         with suppress(OSError):
             self._state_path.parent.mkdir(parents=True, exist_ok=True)
             with self._state_path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
+                stream.write(text)
 
 
 class _Lines:
@@ -291,6 +286,17 @@ class _Lines:
         self._quarter, self._told_seconds = quarter, time.monotonic()
         percent = 100 * done_bytes // max(self._total_bytes, 1)
         self._say(f"{self._label}: {done_bytes / 1e6:.1f} of {self._total_bytes / 1e6:.1f} MB ({percent} %)")
+
+
+def _event(label: str, outcome: StageOutcome) -> dict[str, object]:
+    return {
+        "event": "end",
+        "label": label,
+        "stage": outcome.stage,
+        "result": outcome.result,
+        "seconds": round(outcome.seconds, 3),
+        "reason": outcome.reason,
+    }
 
 
 def _line(label: str, outcome: StageOutcome) -> Text:

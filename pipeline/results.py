@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which test results a CI is shown: those of this run, or a red case that says why there are none.
 
-Results of an earlier run lie aside from a run's begin until the stage that made them is found to hold.
+Once something of a job is done anew, results of an earlier run lie aside until the stage that made them is found to
+hold.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -14,6 +16,25 @@ from pipeline.model import StageOutcome
 
 # The stages that write `junit/<name>.xml`.
 _STAGES = ("unit", "contracts")
+
+
+class Shown:
+    """The results of one job, in the course of a run. Its stages may run side by side."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._looked_at: set[str] = set()
+
+    def look_at(self, home_dir: Path, stage: str) -> None:
+        """Have a stage's results where they were, to see whether they hold."""
+        with self._lock:
+            self._looked_at.add(stage)
+            give_back(home_dir, stage)
+
+    def begin(self, home_dir: Path, stages: Collection[str]) -> None:
+        """Something is done anew: take away what an earlier run left of the stages that nobody looked at."""
+        with self._lock:
+            set_aside(home_dir, {*stages} - self._looked_at)
 
 
 def set_aside(home_dir: Path, stages: Collection[str]) -> None:
@@ -45,6 +66,8 @@ def tell_missing(home_dir: Path, stages: Collection[str], outcomes: Iterable[Sta
     ended = {outcome.stage: outcome for outcome in outcomes}
     for name in _shown(stages):
         outcome = ended.get(name)
+        if outcome is None or outcome.result == "skipped":
+            set_aside(home_dir, [name])
         well = outcome is not None and outcome.result in ("ok", "cached")
         if not well and not _path(home_dir, name).exists():
             _write(home_dir, name, outcome.reason if outcome else why)

@@ -66,8 +66,6 @@ class Run:
         """
         outcomes: list[TargetOutcome] = []
         all_jobs = tuple(jobs)
-        for job in all_jobs:
-            results.set_aside(self._home_dir(job), needed_for(self.last_stage))
         try:
             unusable = dict(self._unusable(all_jobs))
             usable = [] if unusable and not keep_going else [job for job in all_jobs if job.target not in unusable]
@@ -85,7 +83,6 @@ class Run:
     def refuse(self, jobs: Iterable[Job], error: PipelineError) -> None:
         """No test result of an earlier run stays where this one was refused. The caller holds the lock."""
         for job in jobs:
-            results.set_aside(self._home_dir(job), needed_for(self.last_stage))
             results.tell_missing(self._home_dir(job), needed_for(self.last_stage), (), error.message)
 
     def _tell_missing_tests(self, jobs: Iterable[Job], outcomes: Iterable[TargetOutcome]) -> None:
@@ -125,7 +122,11 @@ class Run:
             return planned
         tree, image = (chain.records.get(name) for name in STAGES["reserve"].needs)
         try:
-            foreseen = STAGES["reserve"].module().foresee(srpm, tree, image, context=self.job_context(planned.job))
+            foreseen = (
+                STAGES["reserve"]
+                .module()
+                .foresee(srpm, tree, image, context=chain.context, held=chain.records.get("reserve"))
+            )
         except NetworkError as error:
             self.progress.warning(f"{planned.job}: {error.message}, so which release it would be is not known")
             return planned

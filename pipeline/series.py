@@ -59,8 +59,15 @@ def listed_names(patches_dir: Path) -> tuple[str, ...]:
 def read_series(patches_dir: Path, *, left_out: Collection[str] = ()) -> tuple[SeriesPatch, ...]:
     """The patches in the order of `series`, none where it names none; files that are `left_out` need not be in it.
 
-    Raises: PatchError for a missing or unlisted file, a name that has no number or another's, or
-    that rpm could run, or a patch git cannot read.
+    Raises: PatchError as `listed`, and for a patch git cannot read.
+    """
+    return tuple(_read_patch(path) for path in listed(patches_dir, left_out=left_out))
+
+
+def listed(patches_dir: Path, *, left_out: Collection[str] = ()) -> tuple[Path, ...]:
+    """The files of the series in its order; what is in them is not looked at.
+
+    Raises: PatchError for a missing or unlisted file, a name that has no number or another's, or that rpm could run.
     """
     series_path = patches_dir / "series"
     if not series_path.is_file():
@@ -85,7 +92,14 @@ def read_series(patches_dir: Path, *, left_out: Collection[str] = ()) -> tuple[S
             f"{', '.join(unlisted)} in {patches_dir} is not in its series file",
             hint=f"add a line to {series_path}, or remove the file",
         )
-    return tuple(_read_patch(patches_dir / name, series_path) for name in names)
+    for name in names:
+        if not (patches_dir / name).is_file():
+            raise PatchError(
+                "patch-missing",
+                f"{series_path} names {name}, which is not there",
+                hint="add the file, or remove the line",
+            )
+    return tuple(patches_dir / name for name in names)
 
 
 def read_patches(patches_dir: Path) -> tuple[SeriesPatch, ...]:
@@ -129,13 +143,7 @@ def _listed_name(series_path: Path, line: str) -> str:
     return name
 
 
-def _read_patch(path: Path, series_path: Path) -> SeriesPatch:
-    if not path.is_file():
-        raise PatchError(
-            "patch-missing",
-            f"{series_path} names {path.name}, which is not there",
-            hint="add the file, or remove the line",
-        )
+def _read_patch(path: Path) -> SeriesPatch:
     content = path.read_bytes()
     if b"\r\n" in content:
         raise PatchError(

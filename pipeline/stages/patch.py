@@ -12,7 +12,7 @@ from pipeline.context import JobContext
 from pipeline.errors import PatchError
 from pipeline.hunks import differing_lines, read_hunks
 from pipeline.model import AppliedPatch, Image, PatchedTree, Srpm
-from pipeline.series import SeriesPatch, read_series
+from pipeline.series import SeriesPatch, listed, read_series
 
 _OFFSET = re.compile(r"^Hunk #\d+ succeeded at \d+ \(offset (-?\d+) lines?\)", re.MULTILINE)
 _REFUSED = re.compile(r"^error: patch failed: (?P<path>.+):(?P<line>\d+)$", re.MULTILINE)
@@ -20,7 +20,8 @@ _REFUSED = re.compile(r"^error: patch failed: (?P<path>.+):(?P<line>\d+)$", re.M
 
 def inputs(srpm: Srpm, image: Image, *, context: JobContext) -> dict[str, str]:
     """The series, patch by patch, and the macros that `%prep` may look at."""
-    series = {f"patches/{context.job.package}/{patch.path.name}": patch.sha256 for patch in _series(context)}
+    paths = listed(context.patches_dir)
+    series = {f"patches/{context.job.package}/{path.name}": files.sha256_of(path) for path in paths}
     order = {"order of the series": ",".join(series), "oldest Python": context.package.python}
     return {**series, **order, **rpmbuild.macro_inputs(context.target)}
 

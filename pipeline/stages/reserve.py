@@ -111,22 +111,25 @@ def foresee(
     image: Image | None,
     *,
     context: JobContext,
+    held: Reservation | None = None,
 ) -> Foreseen:
     """What `run` would give, and what was given out in vain.
 
-    Without the patched tree the input is not known yet, and taken for one that has no release.
+    `held` is the release that the input has, if that is known. Without the patched tree the input is not known yet,
+    and taken for one that has no release.
 
     Raises: as `run`.
     """
     state, book, there = _mirror_state(context), book_of(context), tags_of(srpm, context).read()
     on_mirror = {rpm.evr for rpm in guard.rivals(state.packages, context.job.package)}
     given_out = {each.number: each.evr for each in (*there.reservations, *book.reservations())}
-    same = None
-    if tree is not None and image is not None:
+    same = held
+    if same is None and tree is not None and image is not None:
         known = _known(book, there)
         same = _of_the_same_input(known, srpm, digest(release_inputs(tree, image, context)), state, context)
     next_evr = same.evr if same else rendering.evr_of(srpm, _next_number(state, book, there, context), context)
-    guard.refuse(next_evr, guard.rivals(state.packages, context.job.package, but=next_evr))
+    if held is None:
+        guard.refuse(next_evr, guard.rivals(state.packages, context.job.package, but=next_evr))
     return Foreseen(
         next=next_evr,
         unpublished=tuple(evr for _, evr in sorted(given_out.items()) if evr not in on_mirror),

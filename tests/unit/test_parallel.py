@@ -127,6 +127,10 @@ def test_each_is_done_behind_what_it_needs() -> None:
     assert done == ["a", "c", "b", "d"]
 
 
+def test_nothing_to_do_is_done_at_once() -> None:
+    run_ordered(str, {}, width=0)
+
+
 def test_as_many_are_done_at_once_as_there_is_room_for() -> None:
     barrier, at_it, most = threading.Barrier(3), [], []
 

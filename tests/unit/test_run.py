@@ -40,6 +40,9 @@ class PlayedChain(Chain):
         self.run()
         return True  # the lock of a mirror is for what publishes
 
+    def _take_what_holds(self, wanted: object, context: TargetContext) -> None:
+        """Nothing does: what a plan finds is for plans."""
+
     def _inputs(self, stage: Stage, context: TargetContext) -> dict[str, str]:
         return {}
 
@@ -286,7 +289,7 @@ def foreseen(monkeypatch) -> list[object]:
     """What the reserve stage was asked to foresee the release of."""
     asked: list[object] = []
 
-    def foresee(srpm: object, tree: object, image: object, *, context: object) -> Foreseen:
+    def foresee(srpm: object, tree: object, image: object, **_: object) -> Foreseen:
         asked.append((srpm, tree, image))
         return Foreseen(next=VAIN[1], unpublished=VAIN[:1])
 
