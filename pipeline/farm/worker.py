@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from pipeline.farm.doorbell import Papers
 from pipeline.farm.store import FileStore, open_store
 from pipeline.farm.version import version_of
 from pipeline.farm.workplace import Workplace
+from pipeline.model import Image
 from pipeline.progress import Progress
 from pipeline.settings import Settings
 
@@ -41,23 +42,41 @@ class Wish:
 def serve(settings: Settings, progress: Progress, wish: Wish, *, dry_run: bool = False) -> None:
     """Do jobs until somebody ends it. Raises: FarmError when it can serve nothing, or its scheduler is gone."""
     found = doorbell.papers(settings)
+    images = served(settings, progress, wish)
+    resources = resources_of(settings, images, wish)
+    progress.heading(f"worker {wish.name}: {', '.join(resources)}, {wish.nthreads} at once, in {wish.work_dir}")
+    if dry_run:
+        return
+    doorbell.ring(settings.farm, found)
+    with opened(settings, images, wish):
+        if asyncio.run(_work(settings, found, wish, resources, progress)):
+            raise pool.lost(settings.farm)
+
+
+def served(settings: Settings, progress: Progress, wish: Wish) -> dict[str, Image]:
+    """Target -> its image, for those that this machine can serve. Raises: FarmError when there is none."""
     images, lacking = facts.served(settings, wish.targets or tuple(settings.targets))
-    targets = tuple(target for target, _ in images)
     for line in lacking:
         progress.note(f"not served: {line}")
-    if not targets:
+    if not images:
         raise FarmError(
             "worker-useless",
             "this machine can serve no target: its commands have nowhere to run",
             hint="make an image here: `.venv/bin/nox -s image -- --target NAME`, or load it from another machine",
         )
-    resources = {settings.resource(target): float(wish.nthreads) for target in targets}
-    progress.heading(f"worker {wish.name}: {', '.join(resources)}, {wish.nthreads} at once, in {wish.work_dir}")
-    if dry_run:
-        return
-    doorbell.ring(settings.farm, found)
+    return dict(images)
+
+
+def resources_of(settings: Settings, targets: Iterable[str], wish: Wish) -> dict[str, float]:
+    """What the scheduler is told that this worker has."""
+    return {settings.resource(target): float(wish.nthreads) for target in targets}
+
+
+@contextmanager
+def opened(settings: Settings, images: Mapping[str, Image], wish: Wish) -> Iterator[None]:
+    """This process can take jobs. Raises: FarmError when another worker has its folder."""
     with _alone_in(wish.work_dir):
-        _tidy(wish.work_dir, {image.engine for _, image in images})
+        _tidy(wish.work_dir, {image.engine for image in images.values()})
         workplace.settle(
             Workplace(
                 name=wish.name,
@@ -65,14 +84,13 @@ def serve(settings: Settings, progress: Progress, wish: Wish, *, dry_run: bool =
                 work_dir=wish.work_dir,
                 version=version_of(settings.root_dir),
                 least_free_mib=settings.farm.least_free_mib,
-                targets=targets,
+                targets=tuple(images),
             )
         )
         # The process that jobs come from finds the pipeline by the folder that it is started in.
         os.chdir(settings.root_dir)
         remote.warm_up(_modules_of(settings))
-        if asyncio.run(_work(settings, found, wish, resources, progress)):
-            raise pool.lost(settings.farm)
+        yield
 
 
 @contextmanager
