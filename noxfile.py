@@ -22,6 +22,7 @@ COMMANDS = {
     "image": "Make the target's container image, if it is not there.",
     "fetch": "Get the source RPM and check it.",
     "patch": "Apply the series, with no fuzz.",
+    "relations": "What each package requires and provides: which is built on which.",
     "reserve": "The release number of this input: the one that it has, or the next.",
     "render": "Lay our lines over the vendor's spec.",
     "unit": "The patch's tests: red without it, green with it.",

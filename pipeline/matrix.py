@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +26,15 @@ _READY = needed_for("relations")
 _ORDERED = "reserve"
 _BUILT_ON_OTHERS = (_ORDERED, "baseline")
 _BEFORE_BUILDS = (_ORDERED, "render")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """What failed at which stage, of which job if it was one's."""
+
+    error: PipelineError
+    stage: str
+    job: Job | None = None
 
 
 @dataclass
@@ -65,20 +74,23 @@ class Matrix:
         if self._is_ordered:
             self._order()
         for job in self._in_order():
-            anew = [need for need in self._needed_here(job) if "build" in self.chains[need].anew]
-            self._plan(job, f"{anew[0].package} is made anew" if anew else "")
+            self._plan(job)
 
-    def _plan(self, job: Job, reason: str) -> None:
-        if not reason:
-            try:
-                self._give_needs(job)
-            except OrderError as error:
-                reason = error.message
+    def _plan(self, job: Job) -> None:
+        anew = [need for need in self._needed_here(job) if "build" in self.chains[need].anew]
+        may_be = " and may provide something else" if self.settings.rebuild_on == "provides" else ""
+        reason = f"{anew[0].package} is made anew{may_be}" if anew else ""
+        try:
+            self._give_needs(job)
+        except OrderError as error:
+            reason = reason or error.message
+        if not any("baseline" in self.chains[need].anew for need in anew):
+            self.chains[job].plan(upto=[name for name in self.chains[job].left() if _ORDERED not in needed_for(name)])
         self.chains[job].plan(reason)
 
     @property
     def _is_ordered(self) -> bool:
-        return any(_ORDERED in chain.stages for chain in self.chains.values())
+        return any("relations" in chain.stages for chain in self.chains.values())
 
     def _each(self, needs: Mapping[Job, tuple[Job, ...]], work: Callable[[Job], None]) -> None:
         # Whoever waits for workers takes no place here; how many of these there are, the farm sees to.
@@ -132,9 +144,10 @@ class Matrix:
         for target in dict.fromkeys(job.target for job in self.chains):
             known = self._known(target)
             around = Made(settings=self.settings).relations(target, but=known)
-            unread = [job for job in self.chains if job.target == target and job.package not in {**around, **known}]
+            unread = [name for name in self.settings.packages
+                      if self.settings.builds(name, target) and name not in {**around, **known}]  # fmt: skip
             try:
-                found = graph.needs_of({**around, **known, **graph.guessed([job.package for job in unread], known)})
+                found = graph.needs_of({**around, **known, **graph.guessed(unread, known)})
             except OrderError as error:
                 for package in known:
                     self._fail(Job(package=package, target=target), error)
@@ -176,7 +189,9 @@ class Matrix:
         chain.context = replace(cast(JobContext, chain.context), needs=needs)
 
     def _records(self, job: Job) -> dict[str, Any] | None:
-        return self.chains[job].records if job in self.chains else None
+        """What this run has of a job; nothing where it does not build it, so that what was built before counts."""
+        records = self.chains[job].records if job in self.chains else {}
+        return records if "build" in records else None
 
     def _needed_here(self, job: Job) -> tuple[Job, ...]:
         """Those jobs of this run that one is built on."""
@@ -188,13 +203,20 @@ class Matrix:
     def _is_good(self, job: Job) -> bool:
         return self.chains[job].error is None and job not in self.because
 
-    def failure(self, jobs: Collection[Job]) -> tuple[PipelineError, str] | None:
-        """The error that keeps these jobs from their repository, and its stage; of several ctrl-C, else the first."""
-        failed = [(chain.error, chain.failed_stage) for chain in map(self.chains.__getitem__, jobs) if chain.error]
+    def failures(self, jobs: Collection[Job]) -> tuple[Failure, ...]:
+        """What keeps these jobs from their repository; ctrl-C first, then in their order."""
+        failed = list(self._failed(jobs))
         if not failed and not all(self.chains[job].is_good for job in jobs):  # something else ended the run
-            failed = [(chain.error, chain.failed_stage) for chain in self.chains.values() if chain.error]
-        failed += [(self.unsaid[job.target], "build") for job in jobs if job.target in self.unsaid]
-        return next((each for each in failed if isinstance(each[0], Interrupted)), failed[0] if failed else None)
+            failed = list(self._failed(self.chains))
+        unsaid = {job.target: self.unsaid[job.target] for job in jobs if job.target in self.unsaid}
+        failed += [Failure(error=error, stage="build") for error in unsaid.values()]
+        return tuple(sorted(failed, key=lambda each: not isinstance(each.error, Interrupted)))
+
+    def _failed(self, jobs: Iterable[Job]) -> Iterator[Failure]:
+        for job in jobs:
+            chain = self.chains[job]
+            if chain.error:
+                yield Failure(error=chain.error, stage=chain.failed_stage, job=job)
 
     def _interrupt(self, error: Interrupted) -> None:
         """Ctrl-C came while this thread waited: the first of those at work tells it, if they did not."""

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from pipeline.board import Board
 from pipeline.ci.marks import Marks
-from pipeline.errors import PipelineError
+from pipeline.errors import Interrupted, PipelineError
 from pipeline.floor import Floor, Item
 from pipeline.model import StageOutcome
 from pipeline.printable import printable
@@ -63,10 +63,16 @@ class Progress:
         self._verbose = verbose
         self._state_path: Path | None = None
         self._noted: set[str] = set()
+        self._width = 0
+        self._who = ""
         self._board = Board(self._console)
         self._lock = threading.RLock()
         self._emit: Callable[[Item], None] = self._emit_now
         self._floor = Floor(self._emit)
+
+    def expect(self, labels: Sequence[str]) -> None:
+        """Who will be told of: of several the lines are as wide as each other's, and say whose they are."""
+        self._width = max(map(len, labels), default=0) if len(labels) > 1 else 0
 
     @contextmanager
     def section(self) -> Iterator[Progress]:
@@ -80,7 +86,9 @@ class Progress:
     def chapter(self, title: str) -> Iterator[Progress]:
         """For one job, with a state log of its own; a CI shows its lines as one until somebody opens it."""
         if not self._marks.is_ci or self._quiet:
-            yield copy.copy(self)
+            mine = copy.copy(self)
+            mine._who = f"{title}: " if self._width else ""
+            yield mine
             return
         with self.section() as mine, mine._folded(title):
             yield mine
@@ -98,7 +106,7 @@ class Progress:
         self._say(Text(printable(text), style="bold"))
 
     def note(self, text: str) -> None:
-        self._say(Text(f"    {printable(text)}", style="dim"))
+        self._say(Text(f"    {self._who}{printable(text)}", style="dim"))
 
     def note_once(self, text: str) -> None:
         """A line that several stages of a run have to tell: the first one does."""
@@ -116,7 +124,7 @@ class Progress:
         if marked:
             self._put_mark(marked)
         else:
-            self._put(Text(f"warning: {printable(text)}", style="yellow"))
+            self._put(Text(f"warning: {self._who}{printable(text)}", style="yellow"))
 
     @contextmanager
     def working(self, label: str, stage: str) -> Iterator[None]:
@@ -132,7 +140,7 @@ class Progress:
         """One line a stage, with its time and its reason."""
         self._state(*(_event(label, outcome) for outcome in outcomes))
         for outcome in outcomes:
-            self._say(_line(label, outcome))
+            self._say(_line(label.ljust(self._width), outcome))
 
     def skipped(self, label: str, outcomes: Sequence[StageOutcome]) -> None:
         """One line for all that is left out for one reason."""
@@ -141,7 +149,7 @@ class Progress:
         elif outcomes:
             self._state(*(_event(label, outcome) for outcome in outcomes))
             names = f"{outcomes[0].stage} to {outcomes[-1].stage}"
-            self._say(_line(label, replace(outcomes[0], stage=names)))
+            self._say(_line(label.ljust(self._width), replace(outcomes[0], stage=names)))
 
     @contextmanager
     def transfer(self, label: str, total_bytes: int | None) -> Iterator[Callable[[int], None]]:
@@ -176,6 +184,7 @@ class Progress:
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         if self._quiet:
             return
+        title = f"{self._who}{title}" if title else ""
         if not self._console.is_terminal:
             self._plain_table(title, columns, rows)
             return
@@ -201,7 +210,7 @@ class Progress:
             self._put(head.append(message, style="default"))
         if error.hint:
             self._put(Text(f"  mend: {printable(error.hint)}"))
-        if error.log_path and error.log_path.exists():
+        if error.log_path and error.log_path.exists() and not isinstance(error, Interrupted):
             self._tail(error.log_path)
         if reproduce or error.reproduce:
             self._put(Text(f"  reproduce: {printable(reproduce or error.reproduce)}"))

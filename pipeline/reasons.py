@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pipeline.flow import JOB_STAGES, needed_for
 from pipeline.model import StageOutcome
 
+_NEW = "not done before"
 _DONE = ("ok", "run", "failed")
 
 
@@ -19,11 +20,12 @@ def reason(stages: Sequence[StageOutcome], evr: str) -> str:
         return _unchanged(rows, evr) if all(row.result == "cached" for row in stages) and stages else ""
     first = [stage for stage in done if not any(name in rows and rows[name].result in _DONE for name in stage.needs)]
     told = [rows[stage.name].reason for stage in first if rows[stage.name].result != "failed"]
-    whys = list(dict.fromkeys(why for why in told if why))
+    whys = list(dict.fromkeys(why for each in told for why in each.split(", ") if why))
     if not whys:
         return ""
-    if set(whys) == {"not done before"}:
-        return "not done before"
+    if set(whys) == {_NEW}:
+        return _NEW
+    whys = [why for why in whys if why != _NEW]
     packages = any(stage.name in needed_for("build") for stage in first)
     return f"{'rebuilding' if packages else 'checking again'}: {', '.join(whys)}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipeline.engines.choice import engine_of, engine_or_given
 from pipeline.engines.given import GivenEngine
 from pipeline.errors import Interrupted, NetworkError, PipelineError
 from pipeline.flow import JOB_STAGES, STAGES, TARGET_STAGES, Stage, needed_for
-from pipeline.matrix import Matrix, stops
+from pipeline.matrix import Failure, Matrix, stops
 from pipeline.mirrors import lease
 from pipeline.mirrors.destination import find_destination
 from pipeline.mirrors.snapshot import publisher
@@ -34,13 +34,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TargetOutcome:
-    """How the jobs of one target ended, and what stands on its mirror."""
+    """How the jobs of one target ended, and what stands on its mirror.
+
+    `error` is the first of the `failures` of its jobs, or what its own stages met.
+    """
 
     target: str
     jobs: tuple[JobOutcome, ...]
     publication: Publication | None = None
     error: PipelineError | None = None
     failed_stage: str = ""
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +106,8 @@ class Run:
         outcomes: list[JobOutcome] = []
         for target, target_jobs in _by_target(all_jobs).items():
             chains = [matrix.chains[job] for job in target_jobs]
-            anew = next((f"{name} is made anew" for chain in chains for name in chain.anew), "")
+            anew = next((f"{_whose(job, target_jobs)}{name} is made anew" for job in target_jobs
+                         for name in matrix.chains[job].anew), "")  # fmt: skip
             signed = tuple(chain.records.get("sign") for chain in chains)
             chain = Chain(target, self._target_context(target), self._wanted(TARGET_STAGES), sign=signed)
             chain.plan(anew)
@@ -137,13 +142,19 @@ class Run:
         done = [_outcome(job, matrix) for job in jobs]
         signed = tuple(matrix.chains[job].records.get("sign") for job in jobs)
         chain = Chain(target, self._target_context(target), self._wanted(TARGET_STAGES), sign=signed)
-        failure = matrix.failure(jobs)
-        if failure:
+        failures = matrix.failures(jobs)
+        if failures:
             # A repository without one of its packages is no release: it stays as it was.
-            error, stage = failure
-            chain.skip("interrupted" if isinstance(error, Interrupted) else f"{stage} failed")
-            jobs_done = _with_stages(done, chain.outcomes)
-            return TargetOutcome(target=target, jobs=jobs_done, error=error, failed_stage=stage)
+            first = failures[0]
+            whose = _whose(first.job, jobs) if first.job else ""
+            chain.skip("interrupted" if isinstance(first.error, Interrupted) else f"{whose}{first.stage} failed")
+            return TargetOutcome(
+                target=target,
+                jobs=_with_stages(done, chain.outcomes),
+                error=first.error,
+                failed_stage=first.stage,
+                failures=failures,
+            )
         failed, failed_stage = self._run_locked(target, chain)
         return TargetOutcome(
             target=target,
@@ -223,6 +234,11 @@ class Run:
             home_dir=home_dir,
             log_path=home_dir / "logs" / self.attempt / "stage.log",
         )
+
+
+def _whose(job: Job, jobs: Collection[Job]) -> str:
+    """The package's name before what is said of it, where there are others."""
+    return f"{job.package}: " if len(jobs) > 1 else ""
 
 
 def new_attempt() -> str:

@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipeline.errors import Interrupted
 from pipeline.flow import JOB_STAGES, TARGET_STAGES, needed_for
+from pipeline.matrix import Failure
 from pipeline.model import Job, JobOutcome
 from pipeline.progress import Progress
 from pipeline.run import TargetOutcome
 from pipeline.settings import Settings
 
+_OF_TARGETS = {stage.name for stage in TARGET_STAGES}
 # Of more jobs than these, people are told less of each.
 _FEW = 5
 
@@ -19,6 +22,7 @@ _FEW = 5
 def tell_start(jobs: Sequence[Job], last_stage: str, settings: Settings, progress: Progress) -> None:
     """The jobs, where each comes from, and the stages that they will go through."""
     names = [stage.name for stage in (*JOB_STAGES, *TARGET_STAGES) if stage.name in needed_for(last_stage)]
+    progress.expect([str(job) for job in jobs])
     named = ", ".join(str(job) for job in jobs) if len(jobs) <= _FEW else f"{len(jobs)} jobs"
     progress.heading(f"{named}: {' > '.join(names)}")
     for job in jobs:
@@ -45,17 +49,39 @@ def tell_end(outcomes: Sequence[TargetOutcome], progress: Progress, *, reproduce
     progress.table("", ("job", "result", "release", "packages", "tests red/green", "seconds"), rows)
     for outcome in outcomes:
         if outcome.error is not None:
-            stage = outcome.failed_stage
-            progress.failure(outcome.error, stage=f"{outcome.target}: {stage}", reproduce=reproduce(stage))
-            for job in outcome.jobs:
-                if job.because:
-                    progress.heading(f"{job.job} was not built: it is built on {job.because}, which failed")
+            _tell_failures(outcome, progress, reproduce)
             continue
         for job in outcome.jobs:
             if job.reason:
                 progress.heading(f"{job.job}: {job.reason}")
         if outcome.publication:
             _tell_mirror(outcome, progress)
+
+
+def _tell_failures(outcome: TargetOutcome, progress: Progress, reproduce: Callable[[str], str]) -> None:
+    """What failed, all of it where the run went on, and who was not built because of it."""
+    assert outcome.error is not None
+    several = len(outcome.jobs) > 1
+    for each in outcome.failures or (Failure(error=outcome.error, stage=outcome.failed_stage),):
+        job = each.job if several else None
+        command = reproduce(each.stage)
+        progress.failure(
+            each.error,
+            stage=f"{job or outcome.target}: {each.stage}",
+            reproduce=_narrowed(command, job) if job else command,
+        )
+        if isinstance(each.error, Interrupted):
+            return
+    for done in outcome.jobs:
+        if done.because:
+            progress.heading(f"{done.job} was not built: it is built on {done.because}, which failed")
+
+
+def _narrowed(command: str, job: Job) -> str:
+    """The same for one package alone."""
+    if " --package " in command or " --only " in command:
+        return command
+    return f"{command}{'' if ' -- ' in command else ' --'} --package {job.package}"
 
 
 def _tell_mirror(outcome: TargetOutcome, progress: Progress) -> None:
@@ -86,8 +112,12 @@ def _is_done(job: JobOutcome) -> bool:
 def job_row(job: JobOutcome) -> list[str]:
     """A job in the closing table: name, result, release, packages, tests, seconds."""
     results = {stage.result for stage in job.stages}
-    result = "failed" if results & {"failed", "skipped"} else "cached" if results == {"cached"} else "ok"
-    result = "not built" if job.because else result
+    result = "cached" if results == {"cached"} else "ok"
+    if results & {"failed", "skipped"}:
+        own = {stage.result for stage in job.stages if stage.stage not in _OF_TARGETS}
+        result = "failed" if "failed" in results else "not built" if "skipped" in own else "not published"
+        if any(stage.result == "failed" and stage.reason.startswith("interrupted") for stage in job.stages):
+            result = "interrupted"
     tests = f"{len(job.unit.pristine.failed)}/{len(job.unit.patched.passed)}" if job.unit else "-"
     packages = str(len(job.build.rpms)) if job.build else "-"
     seconds = f"{sum(stage.seconds for stage in job.stages):.1f}"

@@ -38,6 +38,7 @@ for _name, _help, _last in (
     ("image", "Make the container image of the target, if it is not there.", "image"),
     ("fetch", "Get the source RPM and check it.", "fetch"),
     ("patch", "Apply the series, with no fuzz, to the source as %prep leaves it.", "patch"),
+    ("relations", "Ask rpm what each spec requires and provides: which package is built on which.", "relations"),
     ("reserve", "Give the input its release number: the one that it has, or the next.", "reserve"),
     ("render", "Lay our release, patches and changelog over the vendor's spec.", "render"),
     ("unit", "Run the patch's tests: red without it, green with it.", "unit"),
@@ -197,6 +198,6 @@ def _command_for(stage: str) -> str:
         return session_line("check", sys.argv[2:])
     if sys.argv[1] in ("job", "collect"):  # their words mean nothing to a stage's session
         return session_line(sys.argv[1], sys.argv[2:])
-    # The vendor's packages have no session of their own, and what a spec asks for has none.
-    session = {"baseline": "lint", "relations": "reserve", "vendor": "sign"}.get(stage, stage)
+    # The vendor's packages have no session of their own.
+    session = {"baseline": "lint", "vendor": "sign"}.get(stage, stage)
     return session_line(session, sys.argv[2:])

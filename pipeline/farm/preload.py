@@ -43,5 +43,5 @@ async def dask_teardown(worker: Worker) -> None:
 
 
 def _folder(worker: Worker) -> Path:
-    """Beside dask's own below the worker's `local_directory`; one without a name of its own is called by its address."""
+    """Beside dask's own below the worker's `local_directory`; a worker without a name is called by its address."""
     return Path(worker.local_directory).parents[1] / "farm" / re.sub(r"[^\w.-]+", "-", str(worker.name))

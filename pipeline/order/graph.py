@@ -54,9 +54,10 @@ def needs_of(relations: Mapping[str, Relations]) -> dict[str, tuple[str, ...]]:
 def guessed(unread: Iterable[str], relations: Mapping[str, Relations]) -> dict[str, Relations]:
     """What packages may give whose own specs could not be read: what others ask for under their names.
 
-    So what is built on a package that failed before its spec was at hand is not built without it.
+    So what is built on a package that failed before its spec was at hand, or that was never built here, is not built
+    without it. What the engine is known to have is nobody's.
     """
-    asked = sorted({text for told in relations.values() for text in told.build_requires})
+    asked = sorted({text for told in relations.values() for text in told.missing or told.build_requires})
     return {
         name: Relations(
             packages=(BinaryRelations(name=name, provides=tuple(filter(_named_like(name), asked))),), build_requires=()
@@ -75,8 +76,8 @@ def order_of(needs: Needs) -> tuple[str, ...]:
         raise OrderError(
             "cycle",
             f"packages need each other to be built: {' -> '.join([*cycle, cycle[0]])}",
-            hint="take one BuildRequires of them out of a spec, or build one package by itself, on the vendor's"
-            f" packages: --package {cycle[0]}",
+            hint="take one BuildRequires of these out of a spec; or a package out of pipeline.toml, to have it from the"
+            " image",
         ) from None
 
 

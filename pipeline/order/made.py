@@ -42,7 +42,8 @@ class Made:
             raise OrderError(
                 "not-built",
                 f"{job} is built on {need}, which is not built here",
-                hint=f"build it in the same run: --package {need.package} --package {job.package}",
+                hint=f"build both in one run: `.venv/bin/nox -s build -- --target {job.target} --package {need.package}"
+                f" --package {job.package}`; on another machine's, give its parcel: job -- --with DIR",
             )
         build = found["build"]
         return Dependency(

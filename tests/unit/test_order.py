@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -106,7 +107,20 @@ def test_a_cycle_is_shown_as_one_wherever_it_is_found(names):
     with pytest.raises(OrderError) as caught:
         graph.needs_of(told)
     assert caught.value.message == "packages need each other to be built: a -> b -> c -> a"
-    assert "--package a" in caught.value.hint
+    assert "take one BuildRequires of these out of a spec" in caught.value.hint
+
+
+def test_a_package_that_nobody_has_read_gives_what_others_ask_for_under_its_name():
+    told = {"b": relations("b", "a-devel >= 2", "pkgconfig(a)", "ab-devel", "liba", "a(x)")}
+    (guessed,) = graph.guessed(["a"], told)["a"].packages
+    assert guessed.provides == ("a(x)", "a-devel >= 2", "pkgconfig(a)")
+    assert graph.needs_of({**told, **graph.guessed(["a"], told)})["b"] == ("a",)
+
+
+def test_what_the_engine_is_known_to_have_is_no_unread_package_s():
+    told = {"b": replace(relations("b", "a-devel", "c-devel"), missing=("c-devel",))}
+    assert graph.guessed(["a", "c"], told)["a"].packages[0].provides == ()
+    assert graph.guessed(["a", "c"], told)["c"].packages[0].provides == ("c-devel",)
 
 
 def test_what_is_installed_for_a_build_may_close_a_cycle():

@@ -110,10 +110,10 @@ def test_a_failure_ends_the_run_and_no_repository_is_made(new_run, played, told)
     assert second is None
     assert (outcome.error, outcome.failed_stage) == (played.ends["demo/vdsm build"], "build")
     assert [(row.stage, row.result, row.reason) for row in outcome.jobs[0].stages[-3:]] == [
-        (stage, "skipped", "build failed") for stage in ("repo", "verify", "publish")
+        (stage, "skipped", "vdsm: build failed") for stage in ("repo", "verify", "publish")
     ]
     assert "demo/other  reserve to gate skipped    0.00 s  demo/vdsm failed" in told.getvalue()
-    assert "demo  repo to publish skipped    0.00 s  build failed" in told.getvalue()
+    assert "demo  repo to publish skipped    0.00 s  vdsm: build failed" in told.getvalue()
 
 
 def test_a_job_that_was_not_reached_has_its_stages_told(new_run, played):
@@ -241,6 +241,27 @@ def test_who_was_not_built_is_told_with_the_one_that_began_it(new_run, played, k
     assert [job.because for job in outcome.jobs] == [THREE[2], THREE[2], None]
 
 
+def test_every_failure_is_told_when_the_run_goes_on(new_run, played):
+    played.ends["demo/vdsm build"] = BuildError("broken", "it broke")
+    played.ends["demo/other unit"] = UnitError("red", "a test is red")
+    (outcome,) = new_run().perform(JOBS[:2], keep_going=True)
+    assert [(each.job, each.stage, each.error) for each in outcome.failures] == [
+        (JOBS[0], "build", played.ends["demo/vdsm build"]), (JOBS[1], "unit", played.ends["demo/other unit"])
+    ]  # fmt: skip
+
+
+def test_a_package_that_was_never_built_here_is_what_others_ask_for_under_its_name(new_run, played):
+    needing(played, "vdsm", "other-devel")
+    (outcome,) = new_run().perform(THREE[:1])
+    assert outcome.error.message == "demo/vdsm is built on demo/other, which is not built here"
+
+
+def test_a_run_up_to_the_relations_tells_the_order(new_run, played):
+    needing(played, "vdsm", "other")
+    (outcome,) = new_run("relations").perform(THREE[:2])
+    assert [job.needs for job in outcome.jobs] == [(THREE[1],), ()]
+
+
 def test_a_cycle_fails_the_target_before_anything_takes_a_number(new_run, played):
     needing(played, "vdsm", "other")
     needing(played, "other", "vdsm")
@@ -258,7 +279,7 @@ def test_what_is_needed_and_not_in_the_run_must_have_been_built(new_run, played,
     )
     (outcome,) = new_run().perform(THREE[:1])
     assert outcome.error.message == "demo/vdsm is built on demo/other, which is not built here"
-    assert outcome.error.hint == "build it in the same run: --package other --package vdsm"
+    assert "nox -s build -- --target demo --package other --package vdsm" in outcome.error.hint
     assert outcome.failed_stage == "reserve"
 
 
