@@ -65,6 +65,10 @@ def test_three_are_built_on_each_other_and_installed_together(relatives: Checkou
     assert {row["result"] for job in again.document["jobs"] for row in job["stages"]} == {"cached"}
 
     change(relatives, PROTOCOL)
+    planned = relatives.run("plan")
+    assert results(planned, "build") == {PROGRAM: "run", LIBRARY: "run", PROTOCOL: "run"}
+    assert set(results(planned, "baseline").values()) == {"cached"}, "the vendor's packages are what they were"
+    assert reason(planned, LIBRARY, "build") == f"{PROTOCOL} is made anew"
     changed = relatives.run("release")
     assert changed.code == 0, changed.stderr
     assert set(results(changed, "build").values()) == {"ok"}
@@ -118,6 +122,15 @@ def test_a_package_alone_is_built_on_what_was_built_before(relatives: Checkout) 
         10,
         "error: demo: reserve: demo/libgreet is built on demo/greet-protocol, which is not built here",
     )
+
+
+def test_a_package_that_was_never_built_is_told_instead_of_what_the_compiler_misses(relatives: Checkout) -> None:
+    run = relatives.run("build", "--package", LIBRARY)
+    assert run.code == 10
+    assert run.error_line.endswith("reserve: demo/libgreet is built on demo/greet-protocol, which is not built here")
+    order = relatives.run("relations")
+    assert [job["needs"] for job in order.document["jobs"]][1] == ["greet-protocol@demo"]
+    assert not list(relatives.out.glob("demo/*/releases/*/reservation.json"))
 
 
 def test_a_cycle_is_shown_before_anything_is_built(relatives: Checkout) -> None:
