@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from pipeline import crew, parallel, results, slots
 from pipeline.context import TargetContext
-from pipeline.errors import CommandFailed, Interrupted, PipelineError, interrupted
+from pipeline.errors import CommandFailed, Interrupted, PipelineError, interrupted, words_of
 from pipeline.flow import Stage
 from pipeline.ledger import Found, Ledger, digest_of
 from pipeline.model import StageOutcome
@@ -117,14 +117,14 @@ class Chain:
         self._end(_failure(name, error), self.context)
         return True
 
-    def has_made(self, stage: str) -> bool:
-        """Whether this run did a stage, and well."""
-        return stage in self._ended and self._ended[stage].result == "ok"
+    def has(self, stage: str) -> bool:
+        """Whether a stage ended well, in this run or an earlier one."""
+        return stage in self._ended and self._ended[stage].result in ("ok", "cached")
 
     @property
     def is_good(self) -> bool:
         """Whether all its stages ended, and well."""
-        return all(name in self._ended and self._ended[name].result in ("ok", "cached") for name in self._stages)
+        return all(map(self.has, self._stages))
 
     def _note(self, error: PipelineError, stage: str) -> None:
         if self.error is None or isinstance(error, Interrupted):
@@ -315,10 +315,9 @@ def _own_error(stage: Stage, context: TargetContext) -> Iterator[None]:
             error.log_path = context.log_path
         raise
     except OSError as error:
-        where = f" at {error.filename}" if error.filename else ""
         raise stage.error(
             "input-output",
-            f"{error.strerror or error}{where}",
+            words_of(error),
             hint="free space or mend the rights there, then run the same again: nothing half-made is taken for done",
             log_path=context.log_path,
         ) from error

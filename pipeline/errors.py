@@ -192,7 +192,13 @@ def interrupted() -> Interrupted:
 
 def unwritable(error: OSError) -> PipelineError:
     """The error for a file that the pipeline's own book-keeping could not read or write."""
+    return BuildError("input-output", words_of(error), hint="free space or mend the rights there, then run again")
+
+
+def words_of(error: OSError) -> str:
+    """What an input-output error says, and where; of the many that one copy of a folder met, the first."""
+    if not error.strerror and error.args and isinstance(error.args[0], list):  # shutil.Error
+        _, path, why = error.args[0][0]
+        return f"{str(why).partition('] ')[2].partition(': ')[0] or why} at {path}"
     where = f" at {error.filename}" if error.filename else ""
-    return BuildError(
-        "input-output", f"{error.strerror or error}{where}", hint="free space or mend the rights there, then run again"
-    )
+    return f"{error.strerror or error}{where}"

@@ -74,7 +74,6 @@ JOB_STAGES = (
         record=model.RenderedSpec,
         error=errors.SettingsError,
         version=2,
-        alone=True,  # the macros of rpm's library
     ),
     Stage(
         name="unit",

@@ -14,7 +14,7 @@ from pipeline.context import JobContext
 from pipeline.errors import Interrupted, OrderError, PipelineError, interrupted
 from pipeline.flow import JOB_STAGES, needed_for
 from pipeline.model import Job, Relations
-from pipeline.order import graph, keys
+from pipeline.order import graph
 from pipeline.order.made import Made
 from pipeline.settings import Settings
 
@@ -140,21 +140,21 @@ class Matrix:
             self.chains[job].fail(error, stage)
 
     def _order(self) -> None:
-        """Find what each job is built on; those of a target that has no order fail."""
+        """Find what each job is built on; one for which there is no order fails."""
         for target in dict.fromkeys(job.target for job in self.chains):
             known = self._known(target)
             around = Made(settings=self.settings).relations(target, but=known)
+            read = {**around, **known}
             unread = [name for name in self.settings.packages
-                      if self.settings.builds(name, target) and name not in {**around, **known}]  # fmt: skip
-            try:
-                found = graph.needs_of({**around, **known, **graph.guessed(unread, known)})
-            except OrderError as error:
-                for package in known:
-                    self._fail(Job(package=package, target=target), error)
-                continue
+                      if self.settings.builds(name, target) and name not in read]  # fmt: skip
+            order = graph.order_among({**read, **graph.guessed(unread, read)})
             for package in known:
-                needed = tuple(Job(package=name, target=target) for name in found[package])
-                self.needs[Job(package=package, target=target)] = needed
+                job = Job(package=package, target=target)
+                self.needs[job] = tuple(Job(package=name, target=target) for name in order.needs[package])
+                if package in order.faults:
+                    self._fail(job, order.faults[package])
+            for sentence in graph.near_misses(read) if self.settings.targets[target].nodeps else ():
+                next(iter(self.chains.values())).context.progress.warning(f"{target}: {sentence}")
 
     def _known(self, target: str) -> dict[str, Relations]:
         """Package -> what the specs of this run say."""
@@ -166,15 +166,14 @@ class Matrix:
 
     def _refuse_unsaid(self) -> None:
         """Where a build has shown that the order was made without knowing all, those that are built fail."""
-        out_path = self.settings.out_path
+        made = Made(settings=self.settings)
         for target in dict.fromkeys(job.target for job in self.chains):
             known = self._known(target)
             built = {job.package: chain.records["build"] for job, chain in self.chains.items()
-                     if job.target == target and chain.has_made("build")}  # fmt: skip
+                     if job.target == target and chain.has("build")}  # fmt: skip
             try:
-                if built and len(known) > 1:
-                    shown = {package: keys.capabilities_of(build, out_path) for package, build in built.items()}
-                    graph.refuse_unsaid(known, shown)
+                if len(known) > 1:
+                    made.refuse_unsaid(target, known, built)
             except OrderError as error:
                 self.unsaid[target] = error
 

@@ -9,6 +9,7 @@ specfile library does the editing. It expands some of a spec, and a spec runs co
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 
 from specfile.constants import SECTION_NAMES
@@ -26,6 +27,9 @@ _PATCH_TAG = re.compile(r"patch(\d*)", re.IGNORECASE)
 _SOURCE_TAG = re.compile(r"source\d*", re.IGNORECASE)
 _TAG_LINE = re.compile(r"(\w+)(:\s*)\S")
 _ALLOWED_SECTIONS = {"package", "prep", "changelog"}
+
+# Held by who parses: rpm's macros are the process's own, and the library lays its standard error aside meanwhile.
+TURN = threading.Lock()
 
 
 class VendorSpec:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import sys
 import threading
 import time
@@ -327,6 +328,13 @@ def tail(path: Path) -> list[str]:
         stream.seek(max(0, size - _TAIL_BYTES))
         text = stream.read().decode("utf-8", errors="replace")
     return text.splitlines()[-_TAIL_LINES:]
+
+
+def keep_standard_error() -> None:
+    """Write to a descriptor of our own: specfile lays number 2 aside for a moment, with what other threads say."""
+    if sys.stderr is None or sys.stderr is not sys.__stderr__:
+        return  # somebody keeps it already, or a test reads it
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors)
 
 
 def print_document(text: str) -> None:

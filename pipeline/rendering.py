@@ -62,14 +62,17 @@ def lay_over(tree: PatchedTree, number: int, evr: Evr, context: JobContext) -> R
     def make_overlay(spec: VendorSpec) -> str:
         return _render(spec, tree, number, evr, day, context)
 
-    return Rendering(vendor=vendor, ours=overlay.lay_over(vendor, make_overlay), day=day)
+    with overlay.TURN:
+        ours = overlay.lay_over(vendor, make_overlay)
+    return Rendering(vendor=vendor, ours=ours, day=day)
 
 
 def evr_of(srpm: Srpm, number: int, context: JobContext) -> Evr:
     """The version and release that a number gives. Raises: SettingsError, SrpmError."""
     from pipeline import overlay  # late: specfile loads rpm, and most runs need no new number
 
-    vendor = overlay.VendorSpec(read_spec(context.out_path / srpm.spec.path))
+    with overlay.TURN:
+        vendor = overlay.VendorSpec(read_spec(context.out_path / srpm.spec.path))
     ours = f"{vendor.release}.{context.package.label}.{number}"
     return Evr(
         epoch=srpm.evr.epoch,

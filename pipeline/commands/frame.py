@@ -84,9 +84,10 @@ def exit_with(
     from pipeline import slots
     from pipeline.ci.choice import marks_of
     from pipeline.errors import INTERRUPTED_EXIT_CODE, PipelineError, interrupted, unwritable
-    from pipeline.progress import Progress
+    from pipeline.progress import Progress, keep_standard_error
     from pipeline.settings import read_ci
 
+    keep_standard_error()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     if flags["jobs"]:
@@ -95,6 +96,8 @@ def exit_with(
     try:
         sys.exit(work(_settings(flags), progress))
     except KeyboardInterrupt as caught:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # it ends already; once more would take its exit code
         error: PipelineError = interrupted().with_traceback(caught.__traceback__)
         code = INTERRUPTED_EXIT_CODE
     except PipelineError as caught:

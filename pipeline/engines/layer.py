@@ -69,14 +69,22 @@ def make(
         raise refused(rpms, error) from None
 
 
+# What rpm, its database and cpio say of a full disk.
+_FULL = ("No space left on device", "database or disk is full")
+
+
 def refused(rpms: Sequence[Path], error: CommandFailed) -> EngineError:
     """The error for packages of this run that rpm did not install, with its reason."""
     told = [line.strip() for line in error.output.splitlines() if "is needed by" in line or line.startswith("error:")]
     said = next((line for line in told if "is needed by" in line), told[-1] if told else error.message)
+    full = next((words for words in _FULL if words in error.output), "")
     return EngineError(
         "packages-not-installed",
-        f"rpm did not install {', '.join(path.name for path in rpms)} to build on: {said.removeprefix('error: ')}",
-        hint="have what they require in the image (containers/) or on this host, or set nodeps for the target",
+        f"rpm did not install {', '.join(path.name for path in rpms)} to build on:"
+        f" {full or said.removeprefix('error: ')}",
+        hint="free space, then run the same again"
+        if full
+        else "have what they require in the image (containers/) or on this host, or set nodeps for the target",
         log_path=error.log_path,
         reproduce=error.reproduce,
     )

@@ -8,7 +8,7 @@ a build turns out to provide decides nothing: where another package asks for it,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
@@ -35,34 +35,56 @@ _read = lru_cache(maxsize=65536)(Dependency.read)
 _overlap = lru_cache(maxsize=65536)(overlap)
 
 
-def needs_of(relations: Mapping[str, Relations]) -> dict[str, tuple[str, ...]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What each package is built on, and why some cannot be built at all; these wait for nobody."""
+
+    needs: dict[str, tuple[str, ...]]
+    faults: dict[str, OrderError]
+
+
+def order_among(relations: Mapping[str, Relations]) -> Order:
     """Package -> the sorted packages that must be built before it, since they are installed where it is built.
 
     These are the makers of what it requires to be built, and of what those require when they are installed. A package
-    that requires what it makes itself needs nobody for that.
-
-    Raises: OrderError for two packages that make one RPM, for a cycle, and for a requirement that nobody has.
+    that requires what it makes itself needs nobody for that. At fault are two packages that make one RPM, one that
+    requires what nobody has, and all of a cycle.
     """
-    _refuse_two_makers(relations)
     givers = _givers(relations)
-    _refuse_missing(relations, givers)
     needs = {package: _needs(package, relations[package], givers) for package in sorted(relations)}
-    order_of(needs)
-    return needs
+    faults: dict[str, OrderError] = {}
+    for packages, error in (*_two_makers(relations), *_missing(relations, givers), *_cycles(needs)):
+        for package in packages:
+            faults.setdefault(package, error)
+    return Order(needs={name: () if name in faults else needed for name, needed in needs.items()}, faults=faults)
+
+
+def needs_of(relations: Mapping[str, Relations]) -> dict[str, tuple[str, ...]]:
+    """The needs of an order without a fault. Raises: OrderError for the first."""
+    order = order_among(relations)
+    for error in order.faults.values():
+        raise error
+    return order.needs
 
 
 def guessed(unread: Iterable[str], relations: Mapping[str, Relations]) -> dict[str, Relations]:
     """What packages may give whose own specs could not be read: what others ask for under their names.
 
     So what is built on a package that failed before its spec was at hand, or that was never built here, is not built
-    without it. What the engine is known to have is nobody's.
+    without it. What others give, or the engine is known to have, is not theirs, nor what has another package's longer
+    name.
     """
-    asked = sorted({text for told in relations.values() for text in told.missing or told.build_requires})
+    names = {*unread}
+    there = _givers(relations)
+    asked = {text for told in relations.values() for text in told.missing or told.build_requires}
+    given: dict[str, list[str]] = {name: [] for name in names}
+    for text in sorted(text for text in asked if _read(text).name not in there):
+        owner = max((name for name in {*names, *relations} if _is_named_like(name, text)), key=len, default="")
+        if owner in given:
+            given[owner].append(text)
     return {
-        name: Relations(
-            packages=(BinaryRelations(name=name, provides=tuple(filter(_named_like(name), asked))),), build_requires=()
-        )
-        for name in unread
+        name: Relations(packages=(BinaryRelations(name=name, provides=tuple(texts)),), build_requires=())
+        for name, texts in given.items()
     }
 
 
@@ -115,10 +137,9 @@ def refuse_unsaid(relations: Mapping[str, Relations], built: Mapping[str, Iterab
                     )
 
 
-def _named_like(package: str) -> Callable[[str], bool]:
+def _is_named_like(package: str, requirement: str) -> bool:
     """Whether a requirement reads like one for that package: `x`, `x-devel`, `pkgconfig(x)`."""
-    pattern = re.compile(rf"(?:\w+\()?{re.escape(package)}(?:$|[-\s(.)])")
-    return lambda text: pattern.match(text) is not None
+    return re.match(rf"(?:\w+\()?{re.escape(package)}(?:$|[-\s(.)])", requirement) is not None
 
 
 def _needs(package: str, relations: Relations, givers: Mapping[str, list[_Giver]]) -> tuple[str, ...]:
@@ -143,33 +164,75 @@ def _givers(relations: Mapping[str, Relations]) -> dict[str, list[_Giver]]:
     return found
 
 
-def _refuse_two_makers(relations: Mapping[str, Relations]) -> None:
+def _two_makers(relations: Mapping[str, Relations]) -> Iterator[tuple[tuple[str, ...], OrderError]]:
     makers: dict[str, str] = {}
     for package, told in sorted(relations.items()):
         for name in told.makes:
             if makers.setdefault(name, package) != package:
-                raise OrderError(
-                    "two-makers",
-                    f"{makers[name]} and {package} both make an RPM of the name {name}",
-                    hint="take the subpackage out of one of the specs, or one of the packages out of the run",
+                yield (
+                    (makers[name], package),
+                    OrderError(
+                        "two-makers",
+                        f"{makers[name]} and {package} both make an RPM of the name {name}",
+                        hint="take the subpackage out of one of the specs, or one of the packages out of the run",
+                    ),
                 )
 
 
-def _refuse_missing(relations: Mapping[str, Relations], givers: Mapping[str, list[_Giver]]) -> None:
+def _missing(
+    relations: Mapping[str, Relations], givers: Mapping[str, list[_Giver]]
+) -> Iterator[tuple[tuple[str, ...], OrderError]]:
     for package, told in sorted(relations.items()):
-        for text in told.missing:
-            wanted = _read(text)
-            there = givers.get(wanted.name, ())
-            if any(_overlap(giver.given, wanted) for giver in there):
-                continue
-            others = ", ".join(sorted({f"{giver.package} has {giver.given}" for giver in there}))
-            raise OrderError(
-                "nobody-has",
-                f"{package} requires {text} to be built, and nobody has it: not the engine, no package of this run"
-                f"{f' ({others})' if others else ''}",
-                hint="install it into the image (containers/); or, if a package of pipeline.toml makes it, have that in"
-                " the run and name it under its `provides`",
-            )
+        lacking = [text for text in told.missing if not _has_giver(text, givers)]
+        if lacking:
+            yield (package,), _nobody_has(package, lacking, givers)
+
+
+def _nobody_has(package: str, lacking: Sequence[str], givers: Mapping[str, list[_Giver]]) -> OrderError:
+    near = sorted(
+        {f"{giver.package} has {giver.given}" for text in lacking for giver in givers.get(_read(text).name, ())}
+    )
+    others, them = f" ({', '.join(near)})" if near else "", "it" if len(lacking) == 1 else "them"
+    return OrderError(
+        "nobody-has",
+        f"{package} requires {', '.join(lacking)} to be built, and nobody has {them}: not the engine, no package of"
+        f" this run{others}",
+        hint="install it into the image (containers/); or, if a package of pipeline.toml makes it, have that in"
+        " the run and name it under its `provides`",
+    )
+
+
+def _has_giver(text: str, givers: Mapping[str, list[_Giver]]) -> bool:
+    wanted = _read(text)
+    return any(_overlap(giver.given, wanted) for giver in givers.get(wanted.name, ()))
+
+
+def _cycles(needs: Needs) -> Iterator[tuple[tuple[str, ...], OrderError]]:
+    """Each cycle with its packages; those that only need one of these are none of it."""
+    left = dict(needs)
+    while True:
+        try:
+            order_of(left)
+            return
+        except OrderError as error:
+            cycle = tuple(dict.fromkeys(error.message.rpartition(": ")[2].split(" -> ")))
+            yield cycle, error
+            for name in cycle:
+                del left[name]
+            left = {name: tuple(need for need in needed if need in left) for name, needed in left.items()}
+
+
+def near_misses(relations: Mapping[str, Relations]) -> tuple[str, ...]:
+    """What packages require of each other in a version that the other has not, where nobody checks it, in sentences."""
+    givers = _givers(relations)
+    found = []
+    for package, told in sorted(relations.items()):
+        for text in told.build_requires:
+            there = givers.get(_read(text).name, ())
+            if there and not _has_giver(text, givers):
+                have = ", ".join(sorted({f"{giver.package} has {giver.given}" for giver in there}))
+                found.append(f"{package} requires {text} to be built, and is not built on it: {have}")
+    return tuple(found)
 
 
 def _from_the_first(cycle: list[str]) -> list[str]:

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import OrderError
+from pipeline.files import write_whole
 from pipeline.flow import STAGES
-from pipeline.ledger import Ledger
-from pipeline.model import Dependency, Job, Relations
-from pipeline.order import keys
+from pipeline.ledger import Ledger, digest_of
+from pipeline.model import BuildResult, Dependency, Job, Relations
+from pipeline.order import graph, keys
 from pipeline.settings import Settings
 
 _OF_EACH = ("reserve", "build")
@@ -52,6 +54,21 @@ class Made:
             baseline=found.get("baseline"),
             key=keys.key_of(build, found["reserve"], self.settings.out_path, self.settings.rebuild_on),
         )
+
+    def refuse_unsaid(self, target: str, relations: Mapping[str, Relations], built: Mapping[str, BuildResult]) -> None:
+        """Refuse builds which show that their order was made without knowing all. What passed once is not read again.
+
+        Raises: OrderError with the line that the settings lack.
+        """
+        path = self.settings.out_path / target / "ledger" / "order"
+        told = [*((name, digest_of(each)) for name, each in sorted(relations.items())),
+                *((name, digest_of(each)) for name, each in sorted(built.items()))]  # fmt: skip
+        seen = hashlib.sha256(repr(told).encode()).hexdigest()
+        if path.is_file() and path.read_bytes() == seen.encode():
+            return
+        out_path = self.settings.out_path
+        graph.refuse_unsaid(relations, {name: keys.capabilities_of(build, out_path) for name, build in built.items()})
+        write_whole(path, seen)
 
     def _kept(self, job: Job) -> Iterator[tuple[str, Any]]:
         """The records of which all packages are still there."""

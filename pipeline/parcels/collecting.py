@@ -48,6 +48,15 @@ def find(places: Sequence[Path], settings: Settings) -> dict[Job, Path]:
 def refuse_what_does_not_hold(planned: Iterable[JobOutcome], parcels: dict[Job, Path]) -> None:
     """Raises: ParcelError for a job of which something would be built again, with the first reason."""
     for outcome in planned:
+        lacking = [need for need in outcome.needs or () if need not in parcels]
+        if lacking and any(
+            row.result == "run" and f"built on {lacking[0].package}" in row.reason for row in outcome.stages
+        ):
+            raise ParcelError(
+                "parcel-missing",
+                f"{outcome.job.id} is built on {lacking[0].id}, which has no parcel here, and was not built here",
+                hint=f"add that job's parcel: `.venv/bin/nox -s job -- --only {lacking[0].id}` leaves it",
+            )
         anew = [row for row in outcome.stages if row.result == "run"]
         if any(STAGES[row.stage].in_engine for row in anew):
             raise ParcelError(

@@ -138,7 +138,7 @@ def test_no_result_of_an_earlier_run_is_shown_behind_a_failure(released):
 def test_a_failed_test_leaves_no_green_contracts(released):
     path = released.root / "tests/patched/vdsm/test_more.py"
     path.write_text("import unittest\n\nclass KeptX(unittest.TestCase):\n    def test_it(self):\n        self.fail()\n")
-    failed = released.run("check", json_too=False)
+    failed = released.run("check", "--jobs", "1", json_too=False)
     assert failed.code == 13
     shown = cases(released)
     assert "KeptX.test_it failed" in shown["unit.xml"]

@@ -117,6 +117,40 @@ def test_a_package_that_nobody_has_read_gives_what_others_ask_for_under_its_name
     assert graph.needs_of({**told, **graph.guessed(["a"], told)})["b"] == ("a",)
 
 
+def test_what_reads_like_a_longer_name_or_is_given_is_no_unread_package_s():
+    told = {
+        "a-protocol": relations("a-protocol"),
+        "b": relations("b", "a-protocol-extra", "a-protocol-devel", "a-devel"),
+    }
+    assert graph.guessed(["a"], told)["a"].packages[0].provides == ("a-devel",)
+
+
+def test_only_those_at_fault_have_no_order():
+    told = {
+        "a": relations("a", "b-devel"), "b": relations("b", "a-devel"), "c": relations("c", "a-devel"),
+        "d": replace(relations("d", "gcc", "cc1"), missing=("cc1", "gcc")),
+        "e": relations("e"), "f": relations("f", "e-devel"),
+    }  # fmt: skip
+    order = graph.order_among(told)
+    assert sorted(order.faults) == ["a", "b", "d"]
+    assert order.faults["a"] is order.faults["b"]
+    assert order.faults["d"].message.startswith("d requires cc1, gcc to be built, and nobody has them: ")
+    assert (order.needs["c"], order.needs["e"], order.needs["f"], order.needs["a"]) == (("a",), (), ("e",), ())
+
+
+def test_two_cycles_are_told_apart():
+    told = {name: relations(name, f"{other}-devel") for name, other in ("ab", "ba", "cd", "dc")}
+    faults = graph.order_among(told).faults
+    assert faults["a"].message.endswith("a -> b -> a") and faults["c"].message.endswith("c -> d -> c")
+
+
+def test_a_version_that_the_other_has_not_is_told_where_nobody_checks_it():
+    told = {"a": relations("a"), "b": relations("b", "a-devel >= 9")}
+    (sentence,) = graph.near_misses(told)
+    assert sentence.startswith("b requires a-devel >= 9 to be built, and is not built on it: a has a-devel = ")
+    assert graph.near_misses({"a": relations("a"), "b": relations("b", "a-devel", "gcc >= 9")}) == ()
+
+
 def test_what_the_engine_is_known_to_have_is_no_unread_package_s():
     told = {"b": replace(relations("b", "a-devel", "c-devel"), missing=("c-devel",))}
     assert graph.guessed(["a", "c"], told)["a"].packages[0].provides == ()
