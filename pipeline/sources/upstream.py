@@ -122,6 +122,7 @@ def make_dist(
 
     Raises: BuildError, CommandTimedOut, EngineError.
     """
+    _refuse_missing(checkout, prepare, name)
     for argv in filter(None, (list(prepare), plan_dist(left_out))):
         try:
             workspace.run(
@@ -150,6 +151,22 @@ def make_dist(
             log_path=log_path,
         )
     return wanted
+
+
+def _refuse_missing(checkout: Checkout, prepare: Sequence[str], name: str) -> None:
+    """Raises: BuildError where the command before `make dist` is a file that upstream does not have."""
+    program = prepare[0] if prepare else ""
+    if not program.startswith("./") or (checkout.dir / program).is_file():
+        return
+    if any((checkout.dir / each).is_file() for each in ("configure.ac", "configure.in")):
+        setting = 'dist_prepare = ["sh", "-c", "autoreconf --install && ./configure"]'
+    else:
+        setting = 'dist = "archive", which takes the files as git has them'
+    raise BuildError(
+        "upstream-lacks",
+        f"upstream has no {program.removeprefix('./')} at {checkout.commit[:12]}, which should come before `make dist`",
+        hint=f"write in pipeline.toml, under [packages.{name}]: {setting}",
+    )
 
 
 def extract_spec(archive: Path, *, name: str, version: str, destination: Path) -> None:

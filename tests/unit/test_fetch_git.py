@@ -213,6 +213,29 @@ def test_a_failing_autogen_names_the_log(root, repository):
     assert "no autoconf here" in (root / "out/demo/vdsm/logs/fetch.log").read_text()
 
 
+@pytest.mark.parametrize(
+    ("there", "setting"),
+    [
+        ((), 'dist = "archive"'),
+        (("configure.ac",), 'dist_prepare = ["sh", "-c", "autoreconf --install && ./configure"]'),
+    ],
+)
+def test_an_upstream_without_autogen_is_told_with_the_line_to_write(root, repository, tmp_path, there, setting):
+    folder = tmp_path / "plain"
+    git(repository, "clone", "--quiet", ".", str(folder))
+    git(folder, "rm", "--quiet", "autogen.sh")
+    for name in there:
+        (folder / name).write_text("x\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "plain")
+    git(folder, "tag", "plain")
+    with pytest.raises(BuildError) as caught:
+        fetch.run(IMAGE, context=fetching.make_context(root, f"git:{folder}@plain"))
+    commit = commit_of(folder, "plain")[:12]
+    assert caught.value.message == f"upstream has no autogen.sh at {commit}, which should come before `make dist`"
+    assert caught.value.hint.startswith(f"write in pipeline.toml, under [packages.vdsm]: {setting}")
+
+
 def refusal_with_log(folder: Path, source: str) -> str:
     context = make_context(folder, source)
     with pytest.raises(BuildError) as caught:
