@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Names in `pipeline.toml` that refer to a table that is not there."""
+"""Names in `pipeline.toml` that refer to a table that is not there, or to one that cannot be meant."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def dangling_names(document: Mapping[str, object]) -> list[str]:
         for name, listed in _lists(packages, package).items()
         if listed == []
     ]
+    wrong += [
+        f"packages.{package}.dist_tags.{name}: {told}"
+        for package in packages
+        for name in _tables(_tables(packages, package), "dist_tags")
+        if (told := _no_dist_tag_for(name, targets))
+    ]
     farm = _tables(document, "farm")
     wrong += [
         f"farm.resources: there is no [targets.{name}]" for name in _tables(farm, "resources") if name not in targets
@@ -40,6 +46,13 @@ def dangling_names(document: Mapping[str, object]) -> list[str]:
         if _dangles(target.get("sources"), {each for package in packages for each in _lists(packages, package)}):
             wrong.append(f"targets.{name}.sources: no package has a list sources.{target['sources']}")
     return wrong
+
+
+def _no_dist_tag_for(name: str, targets: Mapping[str, object]) -> str:
+    """Why a package can have no dist tag of its own for a target; empty where it can."""
+    if name not in targets:
+        return f"there is no [targets.{name}]"
+    return "what the demo makes is marked .demo; remove it" if _tables(targets, name).get("dist") == ".demo" else ""
 
 
 def _lists(packages: Mapping[str, object], package: str) -> dict[str, Any]:

@@ -36,7 +36,22 @@ def expand(release: str, macros: Mapping[str, str]) -> str:
     """The release that rpm will write, for a spec's release text and the macros it is given.
 
     Raises: SettingsError when something in it stays that no rpm can order.
-    Source: rpm's macros manual: `%{?name}` is nothing when `name` is not defined.
+    """
+
+    expanded = substituted(release, macros)
+    if not _PLAIN.fullmatch(expanded):
+        raise SettingsError(
+            "release-not-plain",
+            f"the release '{release}' comes to '{expanded}', which has more than letters, digits, '.', '_' and '+'",
+            hint="define the macro that is left under targets.<target>.macros, or correct the spec template",
+        )
+    return expanded
+
+
+def substituted(text: str, macros: Mapping[str, str]) -> str:
+    """The text with the plain macros in it replaced; what is left of others stays as it is.
+
+    Source: rpm's macros manual: `%{?name}` is nothing when `name` is not defined, and `%{nil}` is nothing.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -45,14 +60,7 @@ def expand(release: str, macros: Mapping[str, str]) -> str:
             return macros.get(conditional, "")
         return macros.get(braced or bare, match.group(0))
 
-    expanded = _CONDITIONAL_MACRO.sub(value, release)
-    if not _PLAIN.fullmatch(expanded):
-        raise SettingsError(
-            "release-not-plain",
-            f"the release '{release}' comes to '{expanded}', which has more than letters, digits, '.', '_' and '+'",
-            hint="define the macro that is left under targets.<target>.macros, or correct the spec template",
-        )
-    return expanded
+    return _CONDITIONAL_MACRO.sub(value, text).replace("%{nil}", "")
 
 
 def compare(left: Evr, right: Evr) -> int:

@@ -234,7 +234,8 @@ def _check_evr(path: Path, expected: Evr, log_path: Path) -> None:
         raise BuildError(
             "unexpected-release",
             f"{path.name} is {evr}, not {expected}",
-            hint="a subpackage or a macro sets a version or release of its own; look in the spec",
+            hint="a subpackage or a macro sets a version or release of its own: look in the spec; or the source RPM "
+            "was made with other macros than the target's: packages.NAME.dist_tags, targets.NAME.macros",
             log_path=log_path,
         )
 

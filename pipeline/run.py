@@ -214,7 +214,7 @@ class Run:
         return JobContext(
             settings=self.settings,
             target_name=job.target,
-            target=self.settings.target(job.target),
+            target=self.settings.target_of(job),
             engine=GivenEngine(self.images[job]) if job in self.images else self._engine(job.target),
             progress=self.progress,
             home_dir=home_dir,

@@ -88,6 +88,15 @@ class Settings(_Document):
             return target.model_copy(update={"dist": ".demo"})
         return target
 
+    def target_of(self, job: Job) -> TargetSettings:
+        """The target as a package of it sees it: with the dist tag of the package's own, if it has one.
+
+        What the demo makes is marked as such whatever the package says.
+        """
+        target = self.target(job.target)
+        tag = self.packages[job.package].dist_tags.get(job.target)
+        return target if tag is None or target.dist == ".demo" else target.model_copy(update={"dist": tag})
+
     def resource(self, target_name: str) -> str:
         """What a worker must have to serve a target: as `[farm.resources]` says, else its image's name or its own."""
         return self.farm.resources.get(target_name) or self.targets[target_name].image or target_name

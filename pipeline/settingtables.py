@@ -12,6 +12,7 @@ from pipeline.settingtypes import (
     Capability,
     Commit,
     DistPattern,
+    DistTag,
     EngineRegex,
     FolderBelow,
     GitRemote,
@@ -29,6 +30,8 @@ from pipeline.settingtypes import (
     Text,
 )
 
+# rpm refuses to define a macro as no text at all. Source: rpm's macros manual.
+_NOTHING = "%{nil}"
 # What every target needs so that rpm 4.8 can read the packages.
 # Source: rpm macros file; EL6's rpm knows gzip payloads and SHA-256 file digests (algorithm 8).
 _READABLE_BY_RPM_4_8 = {
@@ -88,7 +91,8 @@ class PackageSettings(Section):
 
     `provides` are what only its build can tell, such as `pkgconfig(x)`: others are built behind it for these.
     Where a tag of git is the source, `dist` says how its tarball comes about: by upstream's `make dist`, which the
-    words of `dist_prepare` make possible, or as git archives the tag. `installed_dir` is the folder of an installed
+    words of `dist_prepare` make possible, or as git archives the tag. `dist_tags` are by target, for a source RPM that
+    was made with another dist tag than the target's. `installed_dir` is the folder of an installed
     package that contracts find the source's layout in.
     `engine_properties` are the custom properties that steer the patches, and the regexes of their values;
     `engine_versions` the clusters' versions that the package serves, lowest first. `hosts` is what runs where it is
@@ -104,6 +108,7 @@ class PackageSettings(Section):
     dist: Literal["make", "archive"] = "make"
     dist_prepare: tuple[Text, ...] = ("./autogen.sh",)
     dist_left_out: dict[DistPattern, Text] = {}
+    dist_tags: dict[Name, DistTag] = {}
     installed_dir: FolderBelow = ""
     sources: dict[str, tuple[SourceText, ...]]
     lint_allowed: dict[str, Text] = {}
@@ -135,7 +140,7 @@ class TargetSettings(Section):
 
     def rpm_macros(self) -> dict[str, str]:
         """All macros that rpmbuild is given for this target, in a stable order."""
-        return {"dist": self.dist, **_READABLE_BY_RPM_4_8, **_THE_SAME_EVERYWHERE, **self.macros}
+        return {"dist": self.dist or _NOTHING, **_READABLE_BY_RPM_4_8, **_THE_SAME_EVERYWHERE, **self.macros}
 
 
 class ImageSettings(Section):

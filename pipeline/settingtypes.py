@@ -93,6 +93,8 @@ PackageName = Annotated[Name, AfterValidator(_package_name)]
 DistPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9._/*?-]*$")]
 # A folder of a tree, seen from its top; empty for the top itself.
 FolderBelow = Annotated[str, Field(pattern=r"^(|[A-Za-z0-9_+-][A-Za-z0-9._+-]*(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)*)$")]
+# What %dist comes to; empty for a package that was made without any.
+DistTag = Annotated[str, Field(pattern=r"^(|\.[A-Za-z0-9_.+]+)$")]
 # What oVirt Engine takes as the key of a custom property.
 PropertyKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 # For people and for a shell.

@@ -127,7 +127,7 @@ def _chain(asked: Asked, settings: Settings, progress: Progress) -> Chain:
     context = JobContext(
         settings=settings,
         target_name=job.target,
-        target=settings.target(job.target),
+        target=settings.target_of(job),
         engine=engine_of(settings, job.target),
         progress=progress,
         home_dir=home_dir,

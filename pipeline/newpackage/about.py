@@ -15,7 +15,8 @@ class About:
     """Name and version, and what pins them: digests by file name, commits by tag.
 
     `dist` says how a tarball comes about where the source is a tag of git, and is empty for others; `dist_prepare` are
-    the words of the command before `make dist`. A spec that `unpacks_by_itself` has %autosetup.
+    the words of the command before `make dist`. `dist_tags` are by target, where a source RPM was made with another one
+    than the target's. A spec that `unpacks_by_itself` has %autosetup.
     """
 
     name: str
@@ -24,4 +25,5 @@ class About:
     git_commits: Mapping[str, str] = field(default_factory=dict)
     dist: Dist = ""
     dist_prepare: tuple[str, ...] = ()
+    dist_tags: Mapping[str, str] = field(default_factory=dict)
     unpacks_by_itself: bool = False

@@ -38,12 +38,16 @@ class Wish:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Addition:
-    """What comes, or would come: contents by path in the checkout, the settings last; `targets` are built then."""
+    """What comes, or would come: contents by path in the checkout, the settings last; `targets` are built then.
+
+    `besides` are those of them that nobody asked for: they take the same list of sources as one that somebody did.
+    """
 
     about: About
     contents: tuple[tuple[str, str], ...]
     targets: tuple[str, ...]
     block: str
+    besides: tuple[str, ...] = ()
 
 
 def run(settings: Settings, wish: Wish, progress: Progress) -> Addition:
@@ -53,14 +57,15 @@ def run(settings: Settings, wish: Wish, progress: Progress) -> Addition:
     """
     _refuse_name(settings, wish.name)
     lists = _lists(settings, wish)
+    targets = _targets(settings, wish, lists)
     work_dir = settings.out_path / ".work"
     work_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work_dir, prefix="new-package-") as scratch:
         about = looking.look(
             Question(name=wish.name, source=wish.source, version=wish.version, settings=settings, progress=progress,
-                     scratch_dir=Path(scratch))
+                     scratch_dir=Path(scratch), targets=targets)
         )  # fmt: skip
-        addition = _plan(settings, wish, about, lists, Path(scratch))
+        addition = _plan(settings, wish, about, lists, targets, Path(scratch))
     _refuse_folders(settings.root_dir, addition)
     if not wish.dry_run:
         _write(settings.root_dir, addition)
@@ -104,7 +109,9 @@ def _lists(settings: Settings, wish: Wish) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
-def _plan(settings: Settings, wish: Wish, about: About, lists: tuple[str, ...], scratch_dir: Path) -> Addition:
+def _plan(
+    settings: Settings, wish: Wish, about: About, lists: tuple[str, ...], targets: tuple[str, ...], scratch_dir: Path
+) -> Addition:
     name = wish.name
     block = texts.block(about, source=str(wish.source) + _pin(wish), lists=lists, label=wish.label, python=wish.python)
     before = (settings.root_dir / SETTINGS).read_text(encoding="utf-8")
@@ -118,8 +125,9 @@ def _plan(settings: Settings, wish: Wish, about: About, lists: tuple[str, ...], 
             (f"specs/{name}/rpmlint.toml", texts.rpmlint(name)),
             (SETTINGS, text),
         ),
-        targets=_defaults_first(settings, [each for each, own in settings.targets.items() if own.sources in lists]),
+        targets=targets,
         block=block,
+        besides=tuple(each for each in targets if wish.targets and each not in wish.targets),
     )
 
 
@@ -127,8 +135,10 @@ def _pin(wish: Wish) -> str:
     return f"#sha256={wish.source.sha256}" if wish.source.sha256 else ""
 
 
-def _defaults_first(settings: Settings, targets: list[str]) -> tuple[str, ...]:
-    return tuple(sorted(targets, key=lambda target: target not in settings.default_targets))
+def _targets(settings: Settings, wish: Wish, lists: tuple[str, ...]) -> tuple[str, ...]:
+    """All that take from these lists: those that are asked for, the default ones, the others."""
+    taking = (name for name, target in settings.targets.items() if target.sources in lists)
+    return tuple(sorted(taking, key=lambda name: (name not in wish.targets, name not in settings.default_targets)))
 
 
 def _refuse_unreadable(text: str, scratch_dir: Path) -> None:
@@ -183,6 +193,8 @@ def tell(addition: Addition, progress: Progress, *, dry_run: bool, next_line: st
     """What was found and written, and what to do now."""
     about, how = addition.about, "would be" if dry_run else "is"
     progress.heading(f"{about.name} {about.version} {how} built for {', '.join(addition.targets)}")
+    if addition.besides:
+        progress.note(f"built for {', '.join(addition.besides)} as well, by the same list of sources")
     for path, _ in addition.contents:
         progress.note(
             f"{'would be' if dry_run else ''} {'added to' if path == SETTINGS else 'written'}: {path}".strip()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from pipeline import files, gitenv, localgit, release
+from pipeline import disttag, files, gitenv, localgit, release
 from pipeline.errors import NetworkError, UsageError
 from pipeline.model import Source
 from pipeline.newpackage.about import About, Dist
@@ -31,7 +31,10 @@ _AUTOSETUP = re.compile(r"^%autosetup\b", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """What is to be looked at: `version` is what a person says it is, empty where the source shall tell."""
+    """What is to be looked at: `version` is what a person says it is, empty where the source shall tell.
+
+    `targets` are those that it is built for.
+    """
 
     name: str
     source: Source
@@ -39,6 +42,7 @@ class Question:
     settings: Settings
     progress: Progress
     scratch_dir: Path
+    targets: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -118,8 +122,28 @@ def _about_srpm(question: Question, path: Path, name_there: str) -> About:
         name=name,
         version=evr.version,
         sha256={} if question.source.sha256 else {name_there: files.sha256_of(path)},
+        dist_tags=_dist_tags(question, read_spec(payload_dir / package.spec), evr.release),
         unpacks_by_itself=_unpacks_by_itself(payload_dir / package.spec),
     )
+
+
+def _dist_tags(question: Question, spec: str, made_release: str) -> dict[str, str]:
+    """The dist tag that it was made with, for the targets that have another one. Raises: UsageError for the demo's."""
+    found = {}
+    for name in question.targets:
+        target = question.settings.targets[name]
+        tag = disttag.of_source(spec, made_release, target.rpm_macros())
+        if tag in (None, target.dist):
+            continue
+        if target.dist == ".demo":
+            raise UsageError(
+                "demo-dist",
+                f"{question.shown} has the release {made_release}, and what {name} builds is marked .demo",
+                hint="add it for another target, --target NAME; or give a tag, git:REPO@TAG, or a folder of the "
+                "checkout, demo:FOLDER",
+            )
+        found[name] = tag or ""
+    return found
 
 
 # ---- a git tag --------------------------------------------------------------------------------------

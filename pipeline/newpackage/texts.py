@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from pipeline import disttag
 from pipeline.newpackage.about import About
 
 _LICENSE = "SPDX-License-Identifier: GPL-2.0-or-later"
@@ -90,6 +91,7 @@ def block(about: About, *, source: str, lists: Iterable[str], label: str, python
         f"label = {_text(label)}",
         *_python(python),
         *_dist(about),
+        *_dist_tags(about),
         *_pins(f"{table}.sha256", about.sha256),
         *_pins(f"{table}.git_commits", about.git_commits),
         "",
@@ -113,6 +115,12 @@ def _dist(about: About) -> Iterator[str]:
         yield f"dist = {_text(about.dist)}"
     if about.dist == "make":
         yield f"dist_prepare = [{', '.join(map(_text, about.dist_prepare))}]"
+
+
+def _dist_tags(about: About) -> Iterator[str]:
+    if about.dist_tags:
+        yield "# The dist tag that the source RPM was made with: its release and ours have it in place of the target's."
+        yield disttag.setting(about.dist_tags)
 
 
 def _pins(table: str, pins: Mapping[str, str]) -> Iterator[str]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline import files, rpmbuild
+from pipeline import disttag, files, rpmbuild
 from pipeline.context import JobContext
-from pipeline.errors import NetworkError, UsageError
+from pipeline.errors import NetworkError, SrpmError, UsageError
 from pipeline.model import Image, Source, Srpm
 from pipeline.sources import origins, srpm
 from pipeline.spectext import read_spec
@@ -37,6 +37,8 @@ def inputs(image: Image, *, context: JobContext) -> dict[str, str]:
         decided |= rpmbuild.macro_inputs(context.target)
         decided["left out"] = " ".join(context.package.dist_left_out)
         decided["tarball"] = json.dumps([context.package.dist, *context.package.dist_prepare])
+    if context.job.target in context.package.dist_tags:
+        decided["dist tag"] = context.target.dist
     return decided
 
 
@@ -84,7 +86,9 @@ def _keep(source: Source, obtained: origins.Obtained, new_dir: Path, context: Jo
     package = srpm.read_srpm(
         obtained.path, new_dir / "payload", label=origins.shown(source), name=name, version=context.package.version
     )
-    read_spec(new_dir / "payload" / package.spec)
+    spec = read_spec(new_dir / "payload" / package.spec)
+    if source.kind in ("srpm", "yum"):
+        _refuse_other_dist(spec, package, source, context)
     if obtained.unpinned:
         context.progress.warning(
             f"{obtained.unpinned} is not pinned, so nobody can tell whether it is the right one; if it is, add to "
@@ -105,6 +109,28 @@ def _keep(source: Source, obtained: origins.Obtained, new_dir: Path, context: Jo
         origin=origins.shown(source),
         # Also one that an earlier demo run made and that is now given as a file.
         demo=source.kind == "demo" or "demo" in package.evr.release.split("."),
+    )
+
+
+def _refuse_other_dist(spec: str, package: srpm.SourcePackage, source: Source, context: JobContext) -> None:
+    """Raises: SrpmError for a source RPM that was made with another dist tag: its build would have another release.
+
+    And ours, which goes on from it, could sort below what hosts have.
+    """
+    target, name = context.target, context.job.target
+    tag = disttag.of_source(spec, package.evr.release, target.rpm_macros())
+    if tag in (None, target.dist):
+        return
+    if target.dist == ".demo":
+        hint = "build it for another target; or give --source git:REPO@TAG, or a folder of the checkout, demo:FOLDER"
+    else:
+        line = disttag.setting({**context.package.dist_tags, name: tag or ""})
+        hint = f"write in pipeline.toml, under [packages.{package.name}]: {line}"
+    raise SrpmError(
+        "srpm-dist",
+        f"{origins.shown(source)}: it is {package.name}-{package.evr}, made with "
+        f"{f'the dist tag {tag}' if tag else 'no dist tag'}, and {name} has {target.dist or 'none'}",
+        hint=hint,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests import family
 from tests.integration.checkout import Checkout, Result, copy_checkout
+from tests.unit.source_packages import file_entry, make_srpm, make_tarball
 
 ADDED = "top"
 # Of no series, and with something of another package that no build tells: its name.
@@ -119,6 +120,36 @@ def test_the_family_is_laid_into_a_checkout_with_or_without_others(checkout):
     family.lay(checkout.root, only=True)
     planned = checkout.run("plan").document
     assert [job["package"] for job in planned["jobs"]] == [*family.NAMES]
+
+
+ERRATA = """
+[targets.errata]
+sources = "el6"
+engine = "host"
+dist = ".el6"
+python = "python3"
+nodeps = true
+mirror = "local"
+"""
+
+
+def test_a_vendor_s_update_keeps_its_dist_tag_and_ours_comes_above_it(checkout, tmp_path):
+    settings_path = checkout.root / "pipeline.toml"
+    settings_path.write_text(settings_path.read_text() + ERRATA)
+    archive = make_tarball(tmp_path / "good.tar.gz", [file_entry(f"{ADDED}-1.0/text")])
+    spec = SPEC.replace("1%{?dist}", "1%{?dist}.3").replace("{", "{{").replace("}", "}}")
+    path = make_srpm(tmp_path, name=ADDED, version="1.0", spec=spec, dist=".el6_6",
+                     sources={f"{ADDED}-1.0.tar.gz": archive.read_bytes()})  # fmt: skip
+    added = checkout.run("new_package", ADDED, "--source", f"srpm:{path}", "--target", "errata")
+    assert added.code == 0, added.stderr
+    assert f"next: .venv/bin/nox -s build -- --package {ADDED} --target errata\n" in added.stderr
+    built = checkout.run("lint", "--package", ADDED, "--target", "errata")
+    assert built.code == 0, built.stderr
+    folder = checkout.out / "errata" / ADDED
+    assert {path.name for path in folder.rglob("*.noarch.rpm")} == {
+        f"{ADDED}-1.0-1.el6_6.3.patched.1.noarch.rpm",
+        f"{ADDED}-1.0-1.el6_6.3.noarch.rpm",
+    }
 
 
 def test_a_refusal_is_one_line_and_a_document(checkout, validator_of):

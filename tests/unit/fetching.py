@@ -34,7 +34,7 @@ demo = {sources}
 [targets.demo]
 sources = "demo"
 engine = "host"
-dist = ".demo"
+dist = "{dist}"
 python = "python3"
 nodeps = true
 mirror = "local"
@@ -51,22 +51,31 @@ class Words(io.StringIO):
 
 
 def make_context(
-    root: Path, *sources: str, sha256: str = "", commits: str = "", more: str = "", **flags: object
+    root: Path,
+    *sources: str,
+    sha256: str = "",
+    commits: str = "",
+    more: str = "",
+    dist: str = ".demo",
+    **flags: object,
 ) -> JobContext:
     (root / "pipeline.toml").write_text(
-        SETTINGS.format(sources=list(sources) or ["demo:stand-in"], sha256=sha256, commits=commits, more=more)
+        SETTINGS.format(
+            sources=list(sources) or ["demo:stand-in"], sha256=sha256, commits=commits, more=more, dist=dist
+        )
     )
     settings = read_settings(root, environ={}, **flags)  # type: ignore[arg-type]
     home_dir = settings.out_path / "demo" / "vdsm"
+    job = Job(package="vdsm", target="demo")
     return JobContext(
         settings=settings,
         target_name="demo",
-        target=settings.target("demo"),
+        target=settings.target_of(job),
         engine=HostEngine(),
         progress=Progress(console=Console(file=Words(), width=1000)),
         home_dir=home_dir,
         log_path=home_dir / "logs" / "fetch.log",
-        job=Job(package="vdsm", target="demo"),
+        job=job,
         package=settings.packages["vdsm"],
     )
 

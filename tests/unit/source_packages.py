@@ -53,6 +53,8 @@ def make_srpm(
     tags: str = "",
     payload: str = "w9.gzdio",
     step: str = "-bs",
+    dist: str = "",
+    spec: str = SPEC,
 ) -> Path:
     """The RPM that rpmbuild makes; by default the source RPM of a package with one good tarball."""
     (folder / "SOURCES").mkdir(parents=True, exist_ok=True)
@@ -62,12 +64,10 @@ def make_srpm(
     for source, content in sources.items():
         (folder / "SOURCES" / source).write_bytes(content)
     lines = "".join(f"Source{number}: {source}\n" for number, source in enumerate(sources))
-    spec = folder / f"{name}.spec"
-    spec.write_text(SPEC.format(name=name, version=version, release=release, sources=lines + tags))
-    subprocess.run(
-        ["rpmbuild", step, "--quiet", "--define", f"_topdir {folder}", "--define", f"_source_payload {payload}", spec],
-        check=True,
-        capture_output=True,
-    )
+    path = folder / f"{name}.spec"
+    path.write_text(spec.format(name=name, version=version, release=release, sources=lines + tags))
+    macros = {"_topdir": folder, "_source_payload": payload, "dist": dist or "%{nil}"}
+    defines = [word for macro, value in macros.items() for word in ("--define", f"{macro} {value}")]
+    subprocess.run(["rpmbuild", step, "--quiet", *defines, path], check=True, capture_output=True)
     pattern = "SRPMS/*.src.rpm" if step == "-bs" else "RPMS/*/*.rpm"
     return next(folder.glob(pattern))

@@ -59,6 +59,31 @@ def test_a_local_file_is_checked_and_unpacked(root, package):
     assert f'"{package.name}" = "{made.file.sha256}"' in told(context), "the line to pin it with"
 
 
+def test_a_source_rpm_with_a_dist_tag_of_its_own_is_told_with_the_line_to_write(root, tmp_path):
+    path = make_srpm(tmp_path / "made", release="1%{?dist}.3", dist=".el6_6")
+    source = f"srpm:{path}"
+    with pytest.raises(SrpmError) as caught:
+        fetch.run(IMAGE, context=make_context(root, source, dist=".el6"))
+    assert caught.value.message == (
+        f"{source}: it is vdsm-4.16.30-1.el6_6.3, made with the dist tag .el6_6, and demo has .el6"
+    )
+    line = 'dist_tags = { demo = ".el6_6" }'
+    assert caught.value.hint == f"write in pipeline.toml, under [packages.vdsm]: {line}"
+
+    without, context = (make_context(root, source, dist=".el6", more=more) for more in ("", line))
+    assert fetch.run(IMAGE, context=context).nevra == "vdsm-4.16.30-1.el6_6.3.src"
+    decided = [fetch.inputs(IMAGE, context=each) for each in (without, context)]
+    assert {name for name in decided[1] if decided[0].get(name) != decided[1][name]} == {"dist tag"}
+
+
+def test_what_the_demo_builds_takes_no_source_rpm_of_a_vendor(root, tmp_path):
+    path = make_srpm(tmp_path / "made", release="1%{?dist}", dist=".el6")
+    with pytest.raises(SrpmError) as caught:
+        fetch.run(IMAGE, context=make_context(root, f"srpm:{path}"))
+    assert caught.value.message.endswith("it is vdsm-4.16.30-1.el6, made with the dist tag .el6, and demo has .demo")
+    assert caught.value.hint.startswith("build it for another target; ")
+
+
 def test_the_ledger_takes_it_until_the_file_changes(root, package, tmp_path):
     source = tmp_path / "mine.src.rpm"
     shutil.copy(package, source)

@@ -173,8 +173,10 @@ MAY_IMPORT = {
     "sources.places": {"errors", "sources.address"},
     "flow": {"errors", "model"},
     "newpackage.about": set(),
-    "newpackage.texts": {"newpackage.about"},
+    "disttag": {"release"},
+    "newpackage.texts": {"disttag", "newpackage.about"},
     "newpackage.looking": {
+        "disttag",
         "errors",
         "files",
         "gitenv",

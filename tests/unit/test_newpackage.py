@@ -14,6 +14,7 @@ import pytest
 
 from pipeline import files
 from pipeline.errors import NetworkError, PipelineError, SrpmError, UsageError
+from pipeline.model import Job
 from pipeline.newpackage import adding, looking, texts
 from pipeline.newpackage.about import About
 from pipeline.newpackage.adding import Addition, Wish
@@ -164,6 +165,38 @@ def test_a_source_rpm_tells_name_and_version_and_is_pinned(add, tmp_path):
 def test_a_source_rpm_for_the_demo_s_target_when_it_is_asked_for(add, tmp_path):
     path = make_srpm(tmp_path / "made", name="small", version="3.2")
     assert add("small", f"srpm:{path}", targets=("demo",)).targets == ("demo",)
+
+
+def test_the_dist_tag_of_a_vendor_s_update_is_written_down(add, tmp_path, checkout_dir):
+    path = make_srpm(tmp_path / "made", name="small", release="1%{?dist}.3", dist=".el6_6")
+    assert settings_of(add("small", f"srpm:{path}"))["dist_tags"] == {"el6": ".el6_6"}
+    settings = read_settings(checkout_dir, environ={})
+    assert settings.target_of(Job(package="small", target="el6")).dist == ".el6_6"
+
+
+def test_the_dist_tag_of_the_target_is_not_written_down(add, tmp_path):
+    path = make_srpm(tmp_path / "made", name="small", release="1%{?dist}.3", dist=".el6")
+    assert "dist_tags" not in settings_of(add("small", f"srpm:{path}"))
+
+
+def test_the_demo_takes_no_source_rpm_of_a_vendor(refusal, tmp_path):
+    path = make_srpm(tmp_path / "made", name="small", release="1%{?dist}", dist=".el6")
+    error = refusal("small", f"srpm:{path}", targets=("demo",))
+    assert error.message == f"srpm:{path} has the release 1.el6, and what demo builds is marked .demo"
+
+
+def test_those_that_are_asked_for_come_first_and_others_with_the_same_list_are_told(
+    add, tmp_path, checkout_dir, settings_text, progress, told
+):
+    second = settings_text.partition("[targets.el6]")[2].partition("[images")[0]
+    text = settings_text.replace('["demo"]\npack', '["el6"]\npack')
+    (checkout_dir / "pipeline.toml").write_text(f"{text}\n[targets.second]{second}")
+    path = make_srpm(tmp_path / "made", name="small", release="1%{?dist}.3", dist=".el6_6")
+    addition = add("small", f"srpm:{path}", targets=("second",))
+    assert (addition.targets, addition.besides) == (("second", "el6"), ("el6",))
+    assert settings_of(addition)["dist_tags"] == {"second": ".el6_6", "el6": ".el6_6"}
+    adding.tell(addition, progress, dry_run=False, next_line="x")
+    assert "built for el6 as well, by the same list of sources\n" in told.getvalue()
 
 
 def test_a_pin_that_is_given_stays_where_it_was_given(add, tmp_path):

@@ -114,10 +114,28 @@ def test_a_wrong_key_is_named_with_its_mend(wrong_keys, change, told):
         (('image = "el6"', 'image = "el7"'), "targets.el6.image: there is no [images.el7]"),
         (('image = "el6"\n', ""), "targets.el6.image: missing; only a target with engine 'host' needs no image"),
         (('sources = "demo"', 'sources = "el7"'), "targets.demo.sources: no package has a list sources.el7"),
+        (("release_floor", 'dist_tags = { el7 = ".el7_1" }\nrelease_floor'), "packages.vdsm.dist_tags.el7: there is no "
+                                                                             "[targets.el7]"),
+        (("release_floor", 'dist_tags = { demo = ".el6" }\nrelease_floor'),
+         "packages.vdsm.dist_tags.demo: what the demo makes is marked .demo; remove it"),
     ],
-)
+)  # fmt: skip
 def test_a_name_that_refers_to_nothing_is_told(wrong_keys, change, told):
     assert "; ".join(wrong_keys(change)) == told
+
+
+@pytest.mark.parametrize(("tag", "dist"), [(".el6_6", ".el6_6"), ("", "%{nil}")])
+def test_a_package_has_a_dist_tag_of_its_own_for_a_target(read, tag, dist):
+    settings = read(('label = "label"', f'label = "label"\ndist_tags = {{ el6 = "{tag}" }}'))
+    target = settings.target_of(Job(package="vdsm", target="el6"))
+    assert target.rpm_macros()["dist"] == dist
+    assert target.model_copy(update={"dist": ".el6"}) == settings.target("el6")
+    assert settings.target_of(JOB) == settings.target("demo")
+
+
+def test_what_is_made_of_the_demo_s_source_is_marked_whatever_the_package_says(read):
+    settings = read(('label = "label"', 'label = "label"\ndist_tags = { el6 = ".el6_6" }'), source="demo")
+    assert settings.target_of(Job(package="vdsm", target="el6")).dist == ".demo"
 
 
 def test_all_errors_are_told_at_once(wrong_keys):
