@@ -100,15 +100,22 @@ def tell(report: Report, progress: Progress, *, dry_run: bool) -> None:
     progress.table(f"v{report.version} of the series", ("mail", "package", "patch", "author", "fits"), rows)
     for planned in report.packages:
         had = f", {planned.had} were there already" if planned.had else ""
-        where = f", tried on {planned.tried_on}" if planned.tried_on else ", not tried: its source is not at hand"
         verb = "would come" if dry_run else "came"
-        progress.heading(f"{planned.package}: {_counted(len(planned.new), 'patch')} {verb}{had}{where}")
+        progress.heading(f"{planned.package}: {_counted(len(planned.new), 'patch')} {verb}{had}{_where(planned)}")
     if report.former:
         progress.note(f"left aside: {', '.join(f'v{each}' for each in report.former)}")
     if report.others:
         progress.note(f"{report.others} mails are no patches: cover letters and replies")
     if any(planned.new for planned in report.packages) and not dry_run:
         progress.note("each patch needs a test in tests/patched/ that names it; `nox -s unit` says which lack one")
+
+
+def _where(planned: PackageImport) -> str:
+    if not planned.new:
+        return ""  # there was nothing to try
+    if planned.tried_on:
+        return f", tried on {planned.tried_on}"
+    return ", not tried: its source is not at hand; `nox -s patch` gets it and tries"
 
 
 def document(report: Report, settings: Settings) -> dict[str, Any]:

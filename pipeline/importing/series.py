@@ -13,12 +13,11 @@ from pathlib import Path
 
 from pipeline import compat, files
 from pipeline.errors import PatchError
+from pipeline.importing import ground
 from pipeline.importing.mails import PatchMail
 from pipeline.model import PatchVerdict
 from pipeline.series import SeriesPatch, bare_subject, listed_names, number_of, read_series
 from pipeline.settings import Settings
-from pipeline.sources.history import History
-from pipeline.sourcespec import parse_source
 
 # As git format-patch names its files. Source: git-format-patch(1), --filename-max-length.
 _NAME_LETTERS = 52
@@ -28,7 +27,7 @@ _MESSAGE_ID = re.compile(r"^Message-Id: *(\S+)", re.MULTILINE | re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewPatch:
-    """A patch that comes to a package's series; `verdict` is how it fits, `None` where no source is at hand."""
+    """A patch that comes to a package's series; `verdict` is how it fits, `None` where its source is not at hand."""
 
     mail: PatchMail
     name: str
@@ -48,7 +47,7 @@ class PackageImport:
 
 
 def plan(settings: Settings, package: str, mails: Sequence[PatchMail], scratch_dir: Path) -> PackageImport:
-    """The patches that the package's series would get, tried on its source where that is a repository here.
+    """The patches that the package's series would get, tried on its source where that is at hand.
 
     Raises: PatchError for a series that cannot be read, or a patch that the pipeline does not take; UsageError.
     """
@@ -68,7 +67,7 @@ def plan(settings: Settings, package: str, mails: Sequence[PatchMail], scratch_d
     _refuse_others(patches_dir, new, left, listed)
     planned = PackageImport(package=package, patches_dir=patches_dir, new=new, had=len(mails) - len(coming))
     staged = _stage(planned, scratch_dir / package)
-    return _tried(settings, planned, old, staged) if staged else planned
+    return _tried(settings, planned, old, staged, scratch_dir / f"{package}.git") if staged else planned
 
 
 def _coming(mails: Sequence[PatchMail], paths: Sequence[Path]) -> list[PatchMail]:
@@ -122,31 +121,21 @@ def write(planned: PackageImport) -> None:
 
 
 def _tried(
-    settings: Settings, planned: PackageImport, old: Sequence[SeriesPatch], staged: Sequence[SeriesPatch]
+    settings: Settings,
+    planned: PackageImport,
+    old: Sequence[SeriesPatch],
+    staged: Sequence[SeriesPatch],
+    scratch_dir: Path,
 ) -> PackageImport:
-    """The plan with how each patch fits behind those that are there, on the tag that the package is made from."""
-    repository, tag = _repository(settings, planned.package)
-    if not repository:
+    """The plan with how each patch fits behind those that are there, on the source that the package is made from."""
+    found = ground.find(settings, planned.package, scratch_dir)
+    if found is None:
         return planned
-    history = History(repository)
-    history.tags(tag)
-    verdicts = compat.try_series(history, tag, [*old, *staged]).patches[len(old) :]
+    verdicts = compat.try_series(found.history, found.revision, [*old, *staged]).patches[len(old) :]
     tried = zip(planned.new, verdicts, strict=True)
     return replace(
-        planned, new=tuple(replace(patch, verdict=verdict) for patch, verdict in tried), tried_on=f"{repository}@{tag}"
+        planned, new=tuple(replace(patch, verdict=verdict) for patch, verdict in tried), tried_on=found.shown
     )
-
-
-def _repository(settings: Settings, package: str) -> tuple[str, str]:
-    """A git repository of this machine that the package can be made from, and the tag; empty where there is none."""
-    chosen = settings.source_override
-    listed = [parse_source(text) for texts in settings.packages[package].sources.values() for text in texts]
-    for source in (chosen,) if chosen else listed:
-        path = Path(source.location.removeprefix("file://"))
-        path = path if chosen else settings.root_dir / path
-        if source.kind == "git" and path.is_dir():
-            return str(path), source.tag
-    return "", ""
 
 
 def _stage(planned: PackageImport, folder: Path) -> tuple[SeriesPatch, ...]:

@@ -17,6 +17,7 @@ import pytest
 
 from pipeline.series import read_series
 from tests.integration.checkout import Checkout, Result
+from tests.unit.source_packages import file_entry, make_srpm, make_tarball
 
 # How SPICE power control was mailed: 22 patches, six repositories.
 PATCHES = {"spice-protocol": 2, "spice-common": 3, "spice": 5, "spice-gtk": 4, "qemu": 6, "virt-viewer": 2}
@@ -201,6 +202,7 @@ def test_again_changes_nothing_and_one_that_was_killed_is_done_to_its_end(site, 
     assert run(path).code == 0
     before = {file: file.read_bytes() for file in (site.root / "patches").rglob("*") if file.is_file()}
     again = run(path)
+    assert "qemu: 0 patches came, 6 were there already\n" in again.stderr and "not tried" not in again.stderr
     assert again.code == 0 and [each["had"] for each in again.document["packages"]] == list(PATCHES.values())
     # Killed behind the files of the last package: nothing lists them yet.
     (site.root / "patches" / "virt-viewer" / "series").unlink()
@@ -334,6 +336,65 @@ def test_an_earlier_version_can_be_asked_for(run, thread, tmp_path) -> None:
     result = run(path, "--version", "1", "--dry-run")
     assert result.code == 12 and "does not fit spice-protocol" in result.error_line
     assert run(path, "--version", "3").code == 2
+
+
+SPEC = """\
+Name: {name}
+Version: {version}
+Release: {release}
+Summary: A package that has no repository here
+License: GPL-2.0-or-later
+{sources}
+%description
+A package.
+%prep
+%setup -q
+%files
+"""
+
+
+@pytest.fixture
+def unpacked(checkout: Checkout, tmp_path: Path) -> Checkout:
+    """A checkout with a package whose source is a source RPM, which a run has unpacked."""
+    # git would take $Id$ in without the number, if it did as the source's own .gitattributes say.
+    lines = b"line 0 of qemu\nline 1 of qemu $Id: 7 $\n"
+    entries = [file_entry("qemu-1/file.c", lines), file_entry("qemu-1/.gitattributes", b"* ident\n")]
+    archive = make_tarball(tmp_path / "good.tar.gz", entries).read_bytes()
+    package = make_srpm(tmp_path / "made", name="qemu", version="1", release="1", spec=SPEC,
+                        sources={"qemu-1.tar.gz": archive})  # fmt: skip
+    added = checkout.run("new_package", "qemu", "--source", f"srpm:{package}", "--target", "demo")
+    assert added.code == 0, added.stderr
+    patched = checkout.run("patch", "--package", "qemu")
+    assert patched.code == 0, patched.stderr
+    return checkout
+
+
+def test_without_a_repository_patches_are_tried_on_what_a_run_unpacked(unpacked, tmp_path) -> None:
+    fitting, other = _lone(), _lone()
+    fitting.body = fitting.body.replace(" line 1 of qemu", " line 1 of qemu $Id: 7 $")
+    path = mbox_of(tmp_path / "m", [fitting], total=1)
+    result = unpacked.run("import_series", str(path))
+    assert result.code == 0, result.stderr
+    (told,) = result.document["packages"]
+    assert told["tried_on"] == f"qemu-1-1.src, as it is unpacked in {unpacked.out}/demo/qemu/tree/pristine"
+    assert [patch["state"] for patch in told["patches"]] == ["clean"]
+    assert unpacked.run("patch", "--package", "qemu").code == 0, "as the import said"
+
+    other.headers = {"Message-Id": "<other@example.org>"}
+    refused = unpacked.run("import_series", str(mbox_of(tmp_path / "n", [other], total=1)))
+    assert (refused.code, "does not fit qemu at qemu-1-1.src" in refused.error_line) == (12, True)
+
+
+@pytest.mark.parametrize("spoil", ["version", "file"])
+def test_what_is_of_another_version_or_was_changed_is_not_tried_on(unpacked, tmp_path, spoil) -> None:
+    if spoil == "version":
+        unpacked.edit("pipeline.toml", 'version = "1"', 'version = "2"')
+    else:
+        (unpacked.out / "demo/qemu/tree/pristine/file.c").write_text("other\n")
+    result = unpacked.run("import_series", str(mbox_of(tmp_path / "m", [_lone()], total=1)), "--dry-run")
+    assert result.code == 0, result.stderr
+    assert result.document["packages"][0]["tried_on"] == ""
+    assert "not tried: its source is not at hand; `nox -s patch` gets it and tries" in result.stderr
 
 
 def _lone(**more: Any) -> Mail:

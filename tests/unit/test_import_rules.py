@@ -285,6 +285,7 @@ MAY_IMPORT = {
     "importing.diffs": set(),
     "importing.mails": {"errors", "importing", "importing.diffs", "localgit"},
     "importing.choice": {"errors", "importing", "importing.diffs", "importing.mails"},
+    "importing.ground": {"errors", "ledger", "localgit", "model", "settings", "sources.history", "sourcespec"},
     "refreshing.home": {"command", "settings"},
     "mirrors.metadata.faults": {"errors"},
     "mirrors.metadata.indexed": {"mirrors.metadata.faults"},
