@@ -204,6 +204,7 @@ def test_developer(reader):
 
 def test_packages(reader):
     family.lay_upstream(reader.site.home, family.PROTOCOL)
+    family.lay_source(reader.site.checkout.root, family.PROTOCOL)
     read_page("packages.md", reader)
 
 
