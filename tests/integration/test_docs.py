@@ -209,10 +209,23 @@ def test_packages(reader):
 
 
 def test_ci(reader):
+    root = reader.site.checkout.root
+    before = {path.name for path in root.iterdir()}
     read_page("ci.md", reader)
+    written = {path.name for path in root.iterdir()} - before - {".github", ".gitlab-ci.yml", "Jenkinsfile"}
+    assert {"plan.json", "audit.json", "mirror-key"} <= written
+    assert not_ignored(root, written) == set()
     assert reader.calls("ssh-keyscan") == [["ssh-keyscan", "mirror.example.org", "git.example.org"]]
     for copied in (".github/workflows/packages.yml", ".gitlab-ci.yml", "Jenkinsfile"):
         assert (reader.site.checkout.root / copied).is_file()
+
+
+def not_ignored(root: Path, names: set[str]) -> set[str]:
+    """Those that git would call untracked in a checkout of ours."""
+    shutil.copy(ROOT / ".gitignore", root)
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    told = subprocess.run(["git", "check-ignore", *names], cwd=root, capture_output=True, text=True)
+    return names - set(told.stdout.split())
 
 
 def test_publishing(reader):
