@@ -131,6 +131,7 @@ def _stage(stage: StageOutcome) -> dict[str, Any]:
         "result": stage.result,
         "seconds": round(stage.seconds, 3),
         "reason": stage.reason,
+        "where": stage.where,
         "log": stage.log,
     }
 

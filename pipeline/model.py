@@ -504,7 +504,7 @@ class TagVerdict:
 class StageOutcome:
     """How one stage of one job ended; `reason` says why it ran, was cached or failed.
 
-    `finished` is when a cached result was made, `hint` what mends a failure.
+    `finished` is when a cached result was made, `hint` what mends a failure, `where` the worker of a farm that did it.
     """
 
     stage: str
@@ -514,6 +514,7 @@ class StageOutcome:
     log: str = ""
     finished: str = ""
     hint: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -306,6 +306,7 @@ def _event(label: str, outcome: StageOutcome) -> dict[str, object]:
         "result": outcome.result,
         "seconds": round(outcome.seconds, 3),
         "reason": outcome.reason,
+        "where": outcome.where,
     }
 
 
@@ -313,7 +314,8 @@ def _line(label: str, outcome: StageOutcome) -> Text:
     line = Text(f"{label}  {outcome.stage:<9}")
     line.append(f" {outcome.result:<7}", style=_STYLE[outcome.result])
     line.append(f" {outcome.seconds:7.2f} s")
-    line.append(f"  {printable(outcome.reason.partition(chr(10))[0])}", style="dim")
+    why = (outcome.reason.partition("\n")[0], f"at {outcome.where}" if outcome.where else "")
+    line.append(f"  {printable(', '.join(filter(None, why)))}", style="dim")
     return line
 
 

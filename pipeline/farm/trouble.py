@@ -88,4 +88,4 @@ def marked(outcome: StageOutcome, places: Places) -> StageOutcome:
 def read(outcome: StageOutcome, places: Places, worker: str) -> StageOutcome:
     """How a stage ended, and where."""
     reason, hint, log = (places.read(text) for text in (outcome.reason, outcome.hint, outcome.log))
-    return replace(outcome, reason=f"{worker}: {reason}" if reason else worker, hint=hint, log=log)
+    return replace(outcome, reason=reason, hint=hint, log=log, where=worker)

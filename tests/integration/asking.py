@@ -66,7 +66,7 @@ def main(root: str, log: str, out: str, source: str, how: str) -> None:
     with opened as farm:
         context = site.context(farm, out_path, source=source or None)
         for row in farm.bring(context, farming.stages(*names), "attempt"):
-            sys.stdout.write(f"{row.stage} {row.result} {row.reason}\n")
+            sys.stdout.write(f"{row.stage} {row.result} {row.reason} at {row.where}\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,8 +41,11 @@ def test_a_family_is_built_by_workers_and_published_here(site: Site) -> None:
     assert run.code == 0, run.stderr
     for stage in ("fetch", "baseline", "build", "unit"):
         assert {result for result, _ in rows(run, stage).values()} == {"ok"}
-        assert all(" on one" in why or " on two" in why or "one" in why or "two" in why
-                   for _, why in rows(run, stage).values()), rows(run, stage)  # fmt: skip
+        assert {why for _, why in rows(run, stage).values()} == {"not done before"}
+    done_at = {row["stage"]: row["where"] for job in run.document["jobs"] for row in job["stages"]}
+    assert {done_at[stage] for stage in ("fetch", "baseline", "build", "unit")} <= {"one", "two"}
+    assert {done_at[stage] for stage in ("reserve", "sign", "gate", "publish")} == {""}
+    assert re.search(r"fetch +ok .* not done before, at (one|two)$", run.stderr, re.MULTILINE)
     published = json.loads((site.checkout.out / "artifacts.json").read_text())
     names = Counter(row["nevra"] for row in published)
     assert set(names.values()) == {1}

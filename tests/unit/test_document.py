@@ -132,7 +132,8 @@ def test_a_document_of_a_good_run_is_valid(validator, ok_document):
     assert job["lint"] == {"new": 1, "inherited": 40}
     assert job["patches"] == [{"file": "0001-a.patch", "subject": "vm: act", "state": "offset", "offset": 3}]
     assert job["stages"][0] == {
-        "stage": "image", "result": "ok", "seconds": 0.123, "reason": "not done before", "log": "/out/logs/image.log"
+        "stage": "image", "result": "ok", "seconds": 0.123, "reason": "not done before", "where": "",
+        "log": "/out/logs/image.log",
     }  # fmt: skip
     assert [artifact["nevra"] for artifact in ok_document["artifacts"]] == [
         f"vdsm-{EVR}.src", f"vdsm-{EVR}.x86_64", f"vdsm-cli-{EVR}.noarch"

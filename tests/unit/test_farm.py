@@ -123,7 +123,8 @@ DIED = Answer(kind="died", worker="two", why="the job's process ended with -9, k
 def test_a_worker_without_disk_is_named_left_out_for_the_run_and_another_does_it(tmp_path) -> None:
     told, workers = Told(), Workers(FULL, DONE, DONE)
     farm, context = farm_of(workers, tmp_path, told)
-    assert bring(farm, context)[0].reason == "two: why"
+    (outcome,) = bring(farm, context)
+    assert (outcome.reason, outcome.where) == ("why", "two")
     assert workers.avoided == [(), ("one",)]
     assert told.warnings == [
         "the worker one is left out: /work is full",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -34,6 +35,14 @@ def test_off_a_terminal_a_stage_is_one_plain_line(progress, told):
         progress.note("half way")
     progress.ended("demo/vdsm", OUTCOME)
     assert told.getvalue() == "    half way\ndemo/vdsm  build     ok         1.23 s  not done before\n"
+
+
+def test_a_stage_that_a_worker_did_names_it(progress, told):
+    progress.ended("demo/vdsm", replace(OUTCOME, where="wf"))
+    progress.ended("demo/vdsm", replace(OUTCOME, where="wf", reason=""))
+    assert told.getvalue() == (
+        "demo/vdsm  build     ok         1.23 s  not done before, at wf\ndemo/vdsm  build     ok         1.23 s  at wf\n"
+    )
 
 
 def test_off_a_terminal_a_long_line_is_not_broken(progress, told):
@@ -159,10 +168,11 @@ def test_the_state_log_has_a_line_for_each_start_and_end(progress, tmp_path):
     progress.log_state_to(tmp_path / "logs" / "state.log")
     with progress.working("demo/vdsm", "build"):
         pass
-    progress.ended("demo/vdsm", OUTCOME)
+    progress.ended("demo/vdsm", replace(OUTCOME, where="wf"))
     start, end = (json.loads(line) for line in (tmp_path / "logs" / "state.log").read_text().splitlines())
     assert (start["event"], start["label"], start["stage"]) == ("start", "demo/vdsm", "build")
     assert (end["event"], end["result"], end["seconds"], end["reason"]) == ("end", "ok", 1.234, "not done before")
+    assert end["where"] == "wf"
     assert start["time"] <= end["time"]
 
 
