@@ -334,9 +334,9 @@ def tail(path: Path) -> list[str]:
 
 def keep_standard_error() -> None:
     """Write to a descriptor of our own: specfile lays number 2 aside for a moment, with what other threads say."""
-    if sys.stderr is None or sys.stderr is not sys.__stderr__:
-        return  # somebody keeps it already, or a test reads it
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors)
+    standard = sys.__stderr__
+    if standard is not None and sys.stderr is standard:  # else somebody keeps it already, or a test reads it
+        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=standard.encoding, errors=standard.errors)
 
 
 def print_document(text: str) -> None:
