@@ -236,7 +236,7 @@ def test_a_parcel_without_that_of_what_it_is_built_on_does_not_hold(site, runner
     result = collector.run("collect", str(runners[1].out / "jobs"))
 
     assert result.code == 41
-    assert "p001@demo.tar does not hold here, reserve would be done again: built on p000 is gone" in result.error_line
+    assert "p001@demo is built on p000@demo, which has no parcel here, and was not built here" in result.error_line
     assert not site.packages()
 
 
