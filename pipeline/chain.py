@@ -168,7 +168,7 @@ class Chain:
         for stage in [self._stages[name] for name in self.left(upto)]:
             waits_for = [name for name in stage.needs if name in anew]
             why = reason or (f"{', '.join(waits_for)} is made anew" if waits_for else "")
-            found = Found(record=None, reason=why) if why else self._look_up(stage, self._inputs(stage, self.context))
+            found = Found(record=None, reason=why) if why else self._foresee(stage)
             if found.record is None:
                 anew.add(stage.name)
                 self._ended[stage.name] = StageOutcome(stage=stage.name, result="run", reason=found.reason)
@@ -195,6 +195,8 @@ class Chain:
             self.records, self._ended = before, ended
             return False
         planned = [outcome for outcome in self.outcomes if outcome.stage not in ended]
+        for outcome in planned:
+            results.give_back(self.context.home_dir, outcome.stage)
         with self._context_told() as context:
             for outcome in planned:
                 self._end(replace(outcome, seconds=(time.monotonic() - started) / len(planned)), context)
@@ -266,6 +268,11 @@ class Chain:
 
     def _look_up(self, stage: Stage, inputs: dict[str, str]) -> Found:
         return self._ledger.find(stage.name, stage.record, inputs)
+
+    def _foresee(self, stage: Stage) -> Found:
+        """What there is of a stage, with all left where it lies: test results of a run before the last, too."""
+        inputs, moved = self._inputs(stage, self.context), results.moved(self.context.home_dir, stage.name)
+        return self._ledger.find(stage.name, stage.record, inputs, moved)
 
     def _given(self, stage: Stage) -> tuple[Any, ...]:
         return tuple(self.records[name] for name in stage.needs)

@@ -16,6 +16,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeGuard, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -27,6 +28,7 @@ from pipeline.model import File, Tree
 
 _FORMAT = 1
 _SETTLED_SECONDS = 2
+NOTHING_MOVED: Mapping[str, str] = MappingProxyType({})
 
 _Stamp = tuple[int, int, int]
 
@@ -49,8 +51,13 @@ class Ledger:
         # Files that were read, and their times then: records name again what those before them name.
         self._read_at: dict[File, _Stamp] = {}
 
-    def find(self, stage: str, record_type: type, inputs: Mapping[str, str]) -> Found:
-        """The record that `stage` made from exactly these inputs, if all of it is still there."""
+    def find(
+        self, stage: str, record_type: type, inputs: Mapping[str, str], instead: Mapping[str, str] = NOTHING_MOVED
+    ) -> Found:
+        """The record that `stage` made from exactly these inputs, if all of it is still there.
+
+        `instead` is where files lie that were moved: path -> path.
+        """
         entry = self._read(stage)
         if entry is None:
             return Found(record=None, reason="not done before")
@@ -60,7 +67,7 @@ class Ledger:
         record = _decode(record_type, entry)
         if record is None:
             return Found(record=None, reason="the ledger entry was edited or cut short")
-        gone = self._gone(record)
+        gone = self._gone(record, instead)
         if gone:
             return Found(record=None, reason=f"{gone} is missing or was changed")
         return Found(record=record, reason=f"nothing changed since {entry['finished']}", finished=entry["finished"])
@@ -94,12 +101,13 @@ class Ledger:
             return None
         return entry if _is_entry(entry) else None
 
-    def _gone(self, record: object) -> str:
+    def _gone(self, record: object, instead: Mapping[str, str] = NOTHING_MOVED) -> str:
         """The first of the record's files that is not as it was; empty if all are."""
-        return next((str(part.path) for part in parts(record) if not self._holds(part)), "")
+        return next((str(part.path) for part in parts(record) if not self._holds(part, instead)), "")
 
-    def _holds(self, part: File | Tree) -> bool:
+    def _holds(self, part: File | Tree, instead: Mapping[str, str]) -> bool:
         path = f"{self._out_dir}/{part.path}"  # a Path for each takes several times as long as to look at it
+        path = instead.get(path, path)
         try:
             if isinstance(part, Tree):
                 return tree_fingerprint(path) == part.fingerprint

@@ -55,6 +55,13 @@ def give_back(home_dir: Path, stage: str) -> None:
         _aside(home_dir, stage).replace(_path(home_dir, stage))
 
 
+def moved(home_dir: Path, stage: str) -> dict[str, str]:
+    """Where a stage's results lie that were taken away, for whoever only wants to know whether they hold."""
+    if stage not in _STAGES or not _aside(home_dir, stage).exists():
+        return {}
+    return {str(_path(home_dir, stage)): str(_aside(home_dir, stage))}
+
+
 def forget(home_dir: Path, stage: str) -> None:
     """Remove a stage's results, which do not hold."""
     if stage in _STAGES:

@@ -130,6 +130,9 @@ def test_no_result_of_an_earlier_run_is_shown_behind_a_failure(released):
 
     assert released.run("check").code == 12  # twice: what lies aside is still that of the release
     path.write_text(whole)
+    planned = released.run("plan")
+    assert set(planned.stages.values()) == {"cached"}, planned.stdout
+    assert cases(released)["unit.xml"] == "not run: patch failed"  # a plan moves nothing
     mended = released.run("check")
     assert (mended.stages["unit"], mended.stages["contracts"]) == ("cached", "cached")
     assert {path.name: path.read_bytes() for path in (released.job / "junit").iterdir()} == green
