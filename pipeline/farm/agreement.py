@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from pipeline.errors import FarmError
 from pipeline.farm.facts import Facts
+from pipeline.farm.version import Version, named
 from pipeline.model import Image
 
 
-def image_of(target: str, resource: str, workers: Sequence[Facts], version: str) -> Image:
+def image_of(target: str, resource: str, workers: Sequence[Facts], version: Version) -> Image:
     """What the target's commands run in at every worker that serves it. Raises: FarmError naming who differs."""
     serving = [each for each in workers if each.image(target) is not None]
     if not serving:
@@ -40,18 +41,24 @@ def image_of(target: str, resource: str, workers: Sequence[Facts], version: str)
     return first
 
 
-def _refuse_other_version(worker: Facts, version: str) -> None:
-    if worker.changed:
-        why = "its checkout was changed since it was started"
-    elif worker.version != version:
-        why = f"it has another version of the pipeline ({worker.version[:12]}, here it is {version[:12]})"
-    else:
+def _refuse_other_version(worker: Facts, version: Version) -> None:
+    other = version.differing(worker.version)
+    if not worker.changed and not other:
         return
+    why = f"its {named(other)} {_verb(other, 'differs', 'differ')} from what is here"
+    if worker.changed:
+        why = f"its {named(worker.changed)} {_verb(worker.changed, 'was', 'were')} changed since it was started"
     raise FarmError(
         "other-version",
         f"the worker {worker.worker} cannot be used: {why}",
-        hint=f"bring the checkout of {worker.worker} to this one's state, then start its worker anew",
+        hint=f"bring the checkout of {worker.worker} to this one's state, then start its worker anew"
+        if other
+        else f"start the worker {worker.worker} anew",
     )
+
+
+def _verb(parts: Sequence[str], one: str, several: str) -> str:
+    return one if len(parts) == 1 else several
 
 
 def _shown(image: Image | None) -> str:

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from pipeline.engines.choice import engine_of
 from pipeline.errors import PipelineError
 from pipeline.farm import workplace
-from pipeline.farm.version import version_of
+from pipeline.farm.version import Version, version_of
 from pipeline.model import Image
 from pipeline.settings import Settings, read_settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """One worker, as it is now; `images` has what it serves, by target. `changed` since it was started, it is none."""
+    """One worker, as it is now; `images` has what it serves, by target. Where something `changed` since it was started,
+    it cannot be used.
+    """
 
     worker: str
-    version: str
-    changed: bool
+    version: Version
+    changed: tuple[str, ...]
     images: tuple[tuple[str, Image], ...]
     no_disk: str
 
@@ -37,7 +39,7 @@ def tell(engine: str = "") -> Facts:
     return Facts(
         worker=place.name,
         version=now,
-        changed=now != place.version,
+        changed=now.differing(place.version),
         images=images,
         no_disk=place.lacks_disk(),
     )

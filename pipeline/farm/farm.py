@@ -58,6 +58,8 @@ class Farm:
         self._images: dict[str, Image] = {}
         self._sent: dict[tuple[Job, str], str] = {}
         self._full: set[str] = set()
+        self._begun_at: dict[str, str] = {}
+        found.listen(run, self._begun)
 
     def engine(self, target: str) -> GivenEngine:
         """What workers have for a target, for the stages here. Raises: FarmError when they cannot be used for it."""
@@ -157,6 +159,14 @@ class Farm:
             self._progress.warning(f"{asked.job} goes to another worker: at {answer.worker} {answer.why}")
         raise AssertionError("the last try ends above")
 
+    def _begun(self, told: dict[str, str]) -> None:
+        """A worker begins a job. dask gives one anew whose worker died, and says so to nobody."""
+        before = self._begun_at.get(told["ticket"])
+        self._begun_at[told["ticket"]] = told["name"]
+        if before is not None:
+            why = f"the worker {before} went away while it did it"
+            self._progress.warning(f"{told['job']} is begun again at {told['name']}: {why}")
+
     def _leave_out(self, worker: str, why: str) -> None:
         if worker not in self._full:
             self._full.add(worker)
@@ -175,7 +185,8 @@ class Farm:
 
         with self._turns.turn(resource, slots, look):
             self._refuse_if_stopped()
-            future = self._pool.executor(resource, avoided).submit(remote.work, asked)
+            ticket = uuid.uuid4().hex[:12]
+            future = self._pool.executor(resource, avoided).submit(remote.work, replace(asked, ticket=ticket))
             try:
                 return self._wait(future, lambda: look(slots()), asked)
             finally:
@@ -194,10 +205,13 @@ class Farm:
             except PipelineError:
                 raise
             except Exception as error:  # dask's own, and whatever another version says
+                died = type(error).__name__ == "KilledWorker"
                 raise FarmError(
                     "job-lost",
-                    f"{asked.job} cannot be done by the farm: {type(error).__name__}: {error}",
-                    hint="look at the workers' logs: they ended while they did it, one after the other",
+                    f"{asked.job} cannot be done by the farm: {type(error).__name__}: {' '.join(str(error).split())}",
+                    hint="look at the workers' logs: they ended while they did it, one after the other"
+                    if died
+                    else "look whether all machines of the farm have this version: docs/farm.md says how to update it",
                 ) from error
 
     def _refuse_if_stopped(self) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import FarmError
-from pipeline.farm import facts
+from pipeline.farm import facts, greeting
 from pipeline.farm.doorbell import Papers, papers, ring
 from pipeline.farm.facts import Facts
 from pipeline.settings import Settings
@@ -24,7 +24,6 @@ from pipeline.settingtables import FarmSettings
 
 # How old what is known of the workers may be.
 _FRESH_SECONDS = 1.0
-_OURS = ("dask", "distributed")
 
 
 class Pool(ABC):
@@ -41,6 +40,10 @@ class Pool(ABC):
     @abstractmethod
     def facts(self, engine: str) -> tuple[Facts, ...]:
         """What the workers say of themselves, for this wish of an engine."""
+
+    def listen(self, topic: str, hear: Callable[[dict[str, str]], None]) -> None:
+        """Have what workers say on the way told as they say it, where it can be."""
+        return
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,14 +74,10 @@ class DaskPool(Pool):
     def facts(self, engine: str) -> tuple[Facts, ...]:
         told = self._asked(lambda: self._client.run(facts.tell, engine, on_error="return"))
         names = {each.address: each.name for each in self._read()}
-        for address, each in told.items():
-            if not isinstance(each, Facts):
-                raise FarmError(
-                    "worker-other",
-                    f"the worker {names.get(address, address)} cannot say what it is: {each}",
-                    hint="it has another version of the pipeline: bring its checkout to this one, start it anew",
-                )
-        return tuple(told.values())
+        return tuple(greeting.read_facts(names.get(address, address), each) for address, each in told.items())
+
+    def listen(self, topic: str, hear: Callable[[dict[str, str]], None]) -> None:
+        self._client.subscribe_topic(topic, lambda event: hear(event[1]))
 
     def _with(self, resource: str, avoided: Collection[str]) -> list[_Member]:
         return [each for each in self._read() if each.resources.get(resource) and each.name not in avoided]
@@ -119,7 +118,8 @@ def connected(settings: Settings) -> Iterator[DaskPool]:
     ring(settings.farm, found)
     client = _client(settings.farm, found)
     try:
-        _refuse_other_dask(client)
+        greeting.refuse_other_dask(client)
+        greeting.refuse_other_scheduler(client, settings.farm)
         yield DaskPool(client, settings.farm)
     finally:
         client.close()
@@ -142,10 +142,12 @@ def silence() -> None:
     from distributed.versions import VersionMismatchWarning  # its import sets its loggers up
 
     warnings.filterwarnings("ignore", category=VersionMismatchWarning)
-    for name in ("distributed", "tornado", "asyncio"):
-        logger = logging.getLogger(name)
-        logger.handlers = [logging.NullHandler()]
-        logger.propagate = False
+    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
+        # Of some of their parts they set up a writer of its own as well.
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logger = logging.getLogger(name)
+            logger.handlers = [logging.NullHandler()]
+            logger.propagate = False
 
 
 def _client(farm: FarmSettings, found: Papers | None) -> Any:
@@ -174,19 +176,3 @@ def _ours() -> str:
     from importlib.metadata import version
 
     return f"distributed {version('distributed')}"
-
-
-def _refuse_other_dask(client: Any) -> None:
-    """Raises: FarmError naming who has another version of dask."""
-    versions = client.get_versions()
-    ours = versions["client"]["packages"]
-    others = {"the scheduler": versions["scheduler"], **versions["workers"]}
-    for who, found in others.items():
-        for name in _OURS:
-            theirs = (found or {}).get("packages", {}).get(name)
-            if theirs != ours[name]:
-                raise FarmError(
-                    "dask-other",
-                    f"{who} has {name} {theirs or 'of an unknown version'}, and this machine {ours[name]}",
-                    hint="install requirements-farm.lock of one checkout on all machines of the farm",
-                )

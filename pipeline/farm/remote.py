@@ -10,14 +10,17 @@ import multiprocessing
 import shutil
 import sys
 import threading
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from pipeline.farm import workplace
 from pipeline.farm.letters import Answer, Asked
+from pipeline.farm.version import named
 from pipeline.farm.workplace import Workplace
 
 _LOOK_SECONDS = 0.25
@@ -38,18 +41,54 @@ def warm_up(modules: Sequence[str] = ()) -> None:
 def work(asked: Asked) -> Answer:
     """The answer of this worker."""
     place = workplace.current()
-    if asked.version != place.version:
+    other = asked.version.differing(place.version)
+    if other:
         return Answer(
             kind="other-version",
             worker=place.name,
-            why=f"it was started with another version of the pipeline ({place.version[:12]})",
-            hint=f"bring the checkout of {place.name} to {asked.version[:12]}, then start its worker anew",
+            why=f"it was started with another {named(other)} than what is here",
+            hint=f"bring the checkout of {place.name} to this one's state, then start its worker anew",
         )
     out_path = place.jobs_dir / uuid.uuid4().hex[:12]
+    with _told(asked, place) as ended:
+        try:
+            answer = _in_a_child(place, asked, out_path)
+            ended.append(_how(answer))
+            return answer
+        finally:
+            shutil.rmtree(out_path, ignore_errors=True)
+
+
+@contextmanager
+def _told(asked: Asked, place: Workplace) -> Iterator[list[str]]:
+    """A line at the beginning and one at the end, for who looks at this worker, and a word to whoever asked."""
+    what = f"{asked.job}: {' to '.join(dict.fromkeys((asked.stages[0], asked.stages[-1])))}"
+    workplace.note(f"{what} begun")
+    _say_begun(asked, place)
+    started = time.monotonic()
+    ended: list[str] = []
     try:
-        return _in_a_child(place, asked, out_path)
+        yield ended
     finally:
-        shutil.rmtree(out_path, ignore_errors=True)
+        how = ended[0] if ended else "broken off"
+        workplace.note(f"{what} ended in {time.monotonic() - started:.1f} s: {how}")
+
+
+def _say_begun(asked: Asked, place: Workplace) -> None:
+    dask = sys.modules.get("distributed.worker")
+    if dask is not None:
+        with suppress(ValueError):  # another executor of the same process
+            begun = {"job": str(asked.job), "ticket": asked.ticket, "name": place.name}  # dask adds `worker`
+            dask.get_worker().log_event(asked.run, begun)
+
+
+def _how(answer: Answer) -> str:
+    if answer.kind != "done":
+        return f"not done, {answer.why}"
+    failed = ", ".join(row.stage for row in answer.outcomes if row.result == "failed")
+    if failed:
+        return f"{failed} failed"
+    return f"failed ({answer.trouble.reference})" if answer.trouble else "ok"
 
 
 def _in_a_child(place: Workplace, asked: Asked, out_path: Path) -> Answer:
@@ -95,7 +134,10 @@ def _end(process: BaseProcess) -> None:
 
 
 def _is_unwanted() -> bool:
-    """Whether the worker ends, or the scheduler took the task back: by a cancel, or since whoever asked is gone."""
+    """Whether the worker ends, or the scheduler took the task back: by a cancel, or since whoever asked is gone.
+
+    A worker whose scheduler is gone closes, and waits for its tasks.
+    """
     if workplace.is_ending():
         return True
     dask = sys.modules.get("distributed.worker")
@@ -106,4 +148,4 @@ def _is_unwanted() -> bool:
         task = worker.state.tasks.get(dask.thread_state.key)
     except (ValueError, AttributeError):
         return False  # another executor of the same process
-    return task is None or task.state == "cancelled"
+    return task is None or task.state == "cancelled" or worker.status.name in ("closing", "closed", "failed")

@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.files import sha256_of
@@ -15,14 +17,35 @@ _FOLDERS = ("pipeline", "patches", "specs", "tests/patched", "containers")
 _NOT_OF_WORKERS = ("default_targets", "out_dir", "releases", "mirrors", "signing", "retention", "hosts", "farm")
 
 
-def version_of(root_dir: Path) -> str:
-    """The sha256 of the pipeline, patches, templates, tests, recipes, and what `pipeline.toml` says of packages."""
-    digest = hashlib.sha256()
-    for folder in _FOLDERS:
-        for path in sorted((root_dir / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(f"{path.relative_to(root_dir)}\0{sha256_of(path)}\n".encode(errors="surrogateescape"))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Version:
+    """The sha256 of each part of a checkout: the pipeline, patches, templates, tests, recipes, and the settings."""
+
+    parts: tuple[tuple[str, str], ...]
+
+    def differing(self, other: Version) -> tuple[str, ...]:
+        """The parts that are not the same in the two."""
+        theirs = dict(other.parts)
+        return tuple(name for name, digest in self.parts if theirs.get(name) != digest)
+
+
+def version_of(root_dir: Path) -> Version:
+    """What a checkout has of all that decides packages, of `pipeline.toml` no more than that."""
+    folders = tuple((f"{folder}/", _digest_of(root_dir, folder)) for folder in _FOLDERS)
     document = tomllib.loads((root_dir / "pipeline.toml").read_text(encoding="utf-8"))
     decides = {key: value for key, value in document.items() if key not in _NOT_OF_WORKERS}
-    digest.update(json.dumps(decides, sort_keys=True, default=str).encode())
+    settings = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+    return Version(parts=(*folders, ("pipeline.toml", settings)))
+
+
+def named(parts: Sequence[str]) -> str:
+    """These parts in a sentence."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+
+
+def _digest_of(root_dir: Path, folder: str) -> str:
+    digest = hashlib.sha256()
+    for path in sorted((root_dir / folder).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(root_dir)}\0{sha256_of(path)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

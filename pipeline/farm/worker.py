@@ -48,7 +48,7 @@ def serve(settings: Settings, progress: Progress, wish: Wish, *, dry_run: bool =
     if dry_run:
         return
     doorbell.ring(settings.farm, found)
-    with opened(settings, images, wish):
+    with opened(settings, images, wish, progress):
         if asyncio.run(_work(settings, found, wish, resources, progress)):
             raise pool.lost(settings.farm)
 
@@ -73,7 +73,7 @@ def resources_of(settings: Settings, targets: Iterable[str], wish: Wish) -> dict
 
 
 @contextmanager
-def opened(settings: Settings, images: Mapping[str, Image], wish: Wish) -> Iterator[None]:
+def opened(settings: Settings, images: Mapping[str, Image], wish: Wish, progress: Progress) -> Iterator[None]:
     """This process can take jobs. Raises: FarmError when another worker has its folder."""
     with _alone_in(wish.work_dir):
         _tidy(wish.work_dir, {image.engine for image in images.values()})
@@ -85,7 +85,8 @@ def opened(settings: Settings, images: Mapping[str, Image], wish: Wish) -> Itera
                 version=version_of(settings.root_dir),
                 least_free_mib=settings.farm.least_free_mib,
                 targets=tuple(images),
-            )
+            ),
+            progress.note,
         )
         # The process that jobs come from finds the pipeline by the folder that it is started in.
         os.chdir(settings.root_dir)

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import FarmError
+from pipeline.farm.version import Version
 
 _MIB = 1024 * 1024
 
@@ -20,7 +22,7 @@ class Workplace:
     name: str
     root_dir: Path
     work_dir: Path
-    version: str
+    version: Version
     least_free_mib: int
     targets: tuple[str, ...]
 
@@ -43,12 +45,14 @@ class _Office:
     """The one workplace of this process: what the scheduler sends finds it here."""
 
     place: Workplace | None = None
+    note: Callable[[str], None] = staticmethod(lambda text: None)
     ending = threading.Event()
 
 
-def settle(place: Workplace) -> None:
-    """This process works there from now on."""
+def settle(place: Workplace, note: Callable[[str], None] = lambda text: None) -> None:
+    """This process works there from now on, and tells its own people by `note` what it does."""
     _Office.place = place
+    _Office.note = staticmethod(note)
     _Office.ending.clear()
 
 
@@ -57,10 +61,14 @@ def current() -> Workplace:
     if _Office.place is None:
         raise FarmError(
             "no-workplace",
-            "a worker of the scheduler was not started by the pipeline, so it has no checkout to work in",
-            hint="start workers by `.venv/bin/nox -s worker`, not by dask's own command",
+            "it was not started by the pipeline, so it has no checkout to work in",
+            hint="start it by `.venv/bin/nox -s worker`, or with the preload that docs/farm.md has",
         )
     return _Office.place
+
+
+def note(text: str) -> None:
+    _Office.note(text)
 
 
 def leave() -> None:

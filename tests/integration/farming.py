@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -36,8 +37,7 @@ def stages(*names: str) -> tuple[Stage, ...]:
 def make_certificates(folder: Path) -> Path:
     """A CA, and pairs for `scheduler` and `machine`, made by the very commands that docs/farm.md has."""
     folder.mkdir(parents=True, exist_ok=True)
-    page = (Path(__file__).parents[2] / "docs" / "farm.md").read_text()
-    script = page.partition("## Certificates")[2].partition("```sh\n")[2].partition("```")[0]
+    script = page_block("Certificates", "sh")
     subprocess.run(["sh", "-e", "-c", script], check=True, capture_output=True, cwd=folder)
     return folder
 
@@ -52,6 +52,7 @@ class Site:
     log_path: Path
     env: dict[str, str] = field(default_factory=dict)
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    scheduler: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
@@ -125,14 +126,30 @@ def wait_until(holds, what: str, log_path: Path, seconds: float = UP_SECONDS) ->
         time.sleep(0.05)
 
 
+def page_block(section: str, kind: str) -> str:
+    """The first block of this kind in a section of docs/farm.md."""
+    page = (Path(__file__).parents[2] / "docs" / "farm.md").read_text()
+    return page.partition(f"# {section}\n")[2].partition(f"```{kind}\n")[2].partition("```")[0]
+
+
+def as_here(words: Sequence[str], certificates: Path) -> list[str]:
+    """A command of the page, with what is elsewhere in the test."""
+    here = {".venv/bin/python": sys.executable}
+    return [here.get(word, word.replace("/etc/farm", str(certificates))) for word in words]
+
+
 @contextlib.contextmanager
 def scheduler(
-    port: int, log_path: Path, *words: str, env: dict[str, str] | None = None
+    root: Path, port: int, log_path: Path, certificates: Path | None, env: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    argv = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", str(port), "--no-dashboard", *words]
+    """Started in a folder by the very command that docs/farm.md has, or without its words about TLS."""
+    words = shlex.split(page_block("The scheduler", "sh").replace("\\\n", " "))
+    tls = words.index("--tls-ca-file")
+    argv = as_here(words if certificates else words[:tls], certificates or root)
+    argv[argv.index("--port") + 1] = str(port)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [*argv, "--host", "127.0.0.1"], env={**os.environ, **(env or {})}, stdout=log, stderr=log
+            [*argv, "--host", "127.0.0.1"], cwd=root, env={**os.environ, **(env or {})}, stdout=log, stderr=log
         )
 
     def listens() -> bool:
@@ -149,11 +166,6 @@ def scheduler(
         process.wait(timeout=UP_SECONDS)
 
 
-def tls_words(folder: Path, name: str) -> Sequence[str]:
-    files = ("--tls-ca-file", folder / "ca.pem", "--tls-cert", folder / f"{name}.pem", "--tls-key")
-    return [*map(str, files), str(folder / f"{name}-key.pem")]
-
-
 @contextlib.contextmanager
 def site_at(folder: Path, *, store: str = "") -> Iterator[Site]:
     """A site with a scheduler and no worker yet."""
@@ -165,7 +177,7 @@ def site_at(folder: Path, *, store: str = "") -> Iterator[Site]:
     port = free_port()
     add_farm(checkout, certificates, port, store or str(folder / "store"))
     site = Site(checkout, certificates, port, folder / "log")
-    with scheduler(port, site.log_path, *tls_words(certificates, "scheduler")):
+    with scheduler(root, port, site.log_path, certificates) as site.scheduler:
         try:
             yield site
         finally:

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -153,7 +156,8 @@ def test_what_is_given_up_ends_at_the_worker_at_once_and_the_worker_goes_on(site
 
 def test_a_worker_that_is_killed_leaves_no_build_and_another_does_the_job(site: Site, tmp_path: Path) -> None:
     srpm = farming.make_srpm(tmp_path / "srpm", "sleep 62.5; exit 4")
-    with site.farm(tmp_path / "out", workers=3) as farm:
+    told = Told()
+    with site.farm(tmp_path / "out", told, workers=3) as farm:
         brought = in_thread(farm.ask, site.context(farm, tmp_path / "out", source=f"srpm:{srpm}"), AT_ONCE, "attempt")
         wait_until(lambda: processes_naming("sleep 62.5"), "no build", site.log_path)
         first = processes_naming("sleep 62.5")
@@ -161,10 +165,13 @@ def test_a_worker_that_is_killed_leaves_no_build_and_another_does_the_job(site: 
         site.kill(at)
         wait_until(lambda: not set(first) & set(processes_naming("sleep 62.5")), "it goes on", site.log_path, 5)
         wait_until(lambda: processes_naming("sleep 62.5"), "nobody took it", site.log_path)
-        assert busy_worker(site) != at
+        now_at = busy_worker(site)
+        assert now_at != at
+        wait_until(lambda: told.warnings, "nobody was told", site.log_path, 5)
         farm.stop()
         with pytest.raises(Interrupted):
             brought.result(timeout=10)
+    assert told.warnings == [f"demo/vdsm is begun again at {now_at}: the worker {at} went away while it did it"]
     site.start_worker(at)
 
 
@@ -198,6 +205,7 @@ def test_a_worker_of_another_pipeline_or_another_image_is_named(site: Site, tmp_
             farm.engine("demo")
     finally:
         site.kill("stranger", signal.SIGTERM)
+    assert caught.value.message == "the worker stranger cannot be used: its specs/ differs from what is here"
     assert caught.value.reference == "other-version"
     assert caught.value.exit_code == 20
 
@@ -294,7 +302,7 @@ def test_a_scheduler_that_is_not_there(site: Site, tmp_path: Path) -> None:
 
 def test_a_scheduler_without_tls(site: Site, tmp_path: Path) -> None:
     port = farming.free_port()
-    with farming.scheduler(port, tmp_path / "log"):
+    with farming.scheduler(site.checkout.root, port, tmp_path / "log", None):
         error = refused(site, tmp_path, address=f"tls://127.0.0.1:{port}", connect_seconds=3)
     assert error.message.endswith("it does not speak TLS")
     error = refused(site, tmp_path, address=f"tcp://127.0.0.1:{site.port}", insecure=True, connect_seconds=1)
@@ -321,10 +329,66 @@ def test_a_scheduler_with_another_dask(site: Site, tmp_path: Path) -> None:
         "m.version = lambda name: '2021.1.0' if name == 'distributed' else real(name)\n"
     )
     port = farming.free_port()
-    words = farming.tls_words(site.certificates, "scheduler")
-    with farming.scheduler(port, tmp_path / "log", *words, env={"PYTHONPATH": str(tmp_path / "old")}):
+    old = {"PYTHONPATH": str(tmp_path / "old")}
+    with farming.scheduler(site.checkout.root, port, tmp_path / "log", site.certificates, env=old):
         error = refused(site, tmp_path, address=f"tls://127.0.0.1:{port}")
     assert error.message.startswith("the scheduler has distributed 2021.1.0, and this machine ")
+
+
+def test_a_scheduler_that_cannot_read_what_it_is_sent(site: Site, tmp_path: Path) -> None:
+    port = farming.free_port()
+    with farming.scheduler(tmp_path, port, tmp_path / "log", site.certificates):
+        error = refused(site, tmp_path, address=f"tls://127.0.0.1:{port}")
+    assert error.message == f"the scheduler at tls://127.0.0.1:{port} cannot read what it is sent: " + (
+        "No module named 'pipeline'"
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    copy = farming.copy_checkout(other)
+    copy.edit("pipeline/farm/letters.py", "    ticket: str", "    number: str")
+    port = farming.free_port()
+    with farming.scheduler(copy.root, port, tmp_path / "log", site.certificates):
+        error = refused(site, tmp_path, address=f"tls://127.0.0.1:{port}")
+    assert error.message.endswith("was started with another version of the pipeline")
+
+
+def test_a_scheduler_that_goes_away_is_told_once_and_nothing_of_its_own(site: Site, tmp_path: Path) -> None:
+    """With a worker of its own: the others of the site go on."""
+    srpm = farming.make_srpm(tmp_path / "srpm", "sleep 65.5")
+    with farming.site_at(tmp_path / "own") as own:
+        own.start_worker("wf")
+        asking = own.checkout.popen("patch", "--executor", "dask", "--target", "demo", "--source", f"srpm:{srpm}")
+        wait_until(lambda: processes_naming("sleep 65.5"), "no build", own.log_path)
+        assert own.scheduler is not None
+        own.scheduler.kill()
+        _, told = asking.communicate(timeout=60)
+        assert asking.returncode == FarmError.exit_code
+        assert f"the scheduler at {own.address} is gone" in told
+        assert not [word for word in ("Traceback", "distributed", "CommClosedError", "asyncio") if word in told], told
+        wait_until(lambda: not processes_naming("sleep 65.5"), "it goes on", own.log_path, 20)
+        said = own.log_path.read_text()
+    assert re.search(r"^ +demo/vdsm: image to patch begun$", said, re.MULTILINE)
+    assert re.search(r"image to patch ended in \d+\.\d s: ", said)
+
+
+def test_a_worker_that_the_pipeline_did_not_start_is_told(site: Site, tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "distributed.cli.dask_worker", site.address, "--no-nanny", "--name", "alien"]
+    for word, name in (("--tls-ca-file", "ca"), ("--tls-cert", "machine"), ("--tls-key", "machine-key")):
+        argv += [word, str(site.certificates / f"{name}.pem")]
+    for folder, why in ((tmp_path, "it cannot read what it is sent: No module named 'pipeline'"),
+                        (site.checkout.root, "it was not started by the pipeline")):  # fmt: skip
+        argv_here = [*argv, "--local-directory", str(tmp_path / "dask")]
+        with (tmp_path / "log").open("wb") as log:
+            alien = subprocess.Popen(argv_here, cwd=folder, stdout=log, stderr=log)
+        try:
+            wait_until(lambda: "Registered to" in (tmp_path / "log").read_text(), "no worker", tmp_path / "log")
+            with site.farm(tmp_path / "out") as farm, pytest.raises(FarmError) as caught:
+                farm.engine("demo")
+        finally:
+            alien.terminate()
+            alien.wait(timeout=30)
+        assert caught.value.message.startswith(f"the worker alien cannot be used: {why}")
+        assert "`.venv/bin/nox -s worker`" in caught.value.hint
 
 
 def test_the_command_tells_what_it_can_serve_and_refuses_what_it_cannot(site: Site, tmp_path: Path) -> None:

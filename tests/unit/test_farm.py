@@ -7,6 +7,7 @@ import pickle
 import threading
 import time
 from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from pipeline.farm.shelf import Shelf, outdated
 from pipeline.farm.store import open_store
 from pipeline.farm.trouble import Places
 from pipeline.farm.turns import Patience, Turns
-from pipeline.farm.version import version_of
+from pipeline.farm.version import Version, version_of
 from pipeline.flow import STAGES
 from pipeline.model import Image, Job, StageOutcome
 from pipeline.progress import Progress
@@ -77,7 +78,7 @@ class Workers(Pool):
 
 
 def fact(worker: str, **changes) -> Facts:
-    facts = {"version": version_of(ROOT_DIR), "changed": False, "images": (("demo", IMAGE),), "no_disk": ""}
+    facts = {"version": version_of(ROOT_DIR), "changed": (), "images": (("demo", IMAGE),), "no_disk": ""}
     return Facts(worker=worker, **{**facts, **changes})
 
 
@@ -231,8 +232,18 @@ def test_workers_that_differ_are_named() -> None:
         return caught.value
 
     assert agreement.image_of("demo", "demo", [fact("one"), fact("two", images=())], here) == IMAGE
-    assert "one cannot be used: it has another version" in refused(fact("one", version="0" * 64)).message
-    assert "its checkout was changed" in refused(fact("one"), fact("two", changed=True)).message
+    older = replace(here, parts=tuple((name, "0" if name == "patches/" else own) for name, own in here.parts))
+    other = refused(fact("one", version=older))
+    assert other.message == "the worker one cannot be used: its patches/ differs from what is here"
+    assert other.hint == "bring the checkout of one to this one's state, then start its worker anew"
+    other = refused(fact("one", version=Version(parts=())))
+    assert "its pipeline/, patches/, specs/, tests/patched/, containers/ and pipeline.toml differ from" in other.message
+    changed = refused(fact("one"), fact("two", changed=("patches/", "specs/")))
+    assert changed.message == "the worker two cannot be used: its patches/ and specs/ were changed since it was started"
+    assert changed.hint == "start the worker two anew"
+    changed = refused(fact("one", changed=("specs/",), version=older))
+    assert changed.message == "the worker one cannot be used: its specs/ was changed since it was started"
+    assert changed.hint == other.hint
     other = Image(engine="podman", reference="localhost/x:1", digest="def")
     message = refused(fact("one"), fact("two", images=(("demo", other),))).message
     assert message == "demo: commands run in localhost/x:1 abc at one, and in localhost/x:1 def at two"
@@ -279,7 +290,9 @@ def test_the_version_is_of_all_that_decides_packages_and_of_nothing_else(tmp_pat
     settings.write_text('packager = "b"\n')
     second = version_of(tmp_path)
     (tmp_path / "specs/p/s").write_text("2")
-    assert len({first, second, version_of(tmp_path)}) == 3
+    third = version_of(tmp_path)
+    assert (first.differing(second), second.differing(third)) == (("pipeline.toml",), ("specs/",))
+    assert third.differing(first) == ("specs/", "pipeline.toml")
 
 
 def test_only_this_run_s_parcels_and_those_of_another_day_are_removed() -> None:
@@ -290,7 +303,14 @@ def test_only_this_run_s_parcels_and_those_of_another_day_are_removed() -> None:
 
 
 def test_what_travels_can_be_pickled() -> None:
-    asked = Asked(job=Job(package="p", target="t"), stages=("image",), attempt="a", run=RUN, version="v", image=IMAGE)
+    asked = Asked(
+        job=Job(package="p", target="t"),
+        stages=("image",),
+        attempt="a",
+        run=RUN,
+        version=Version(parts=(("a/", "b"),)),
+        image=IMAGE,
+    )
     assert pickle.loads(pickle.dumps(asked)) == asked
     assert pickle.loads(pickle.dumps(DONE)) == DONE
 

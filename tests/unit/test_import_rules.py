@@ -42,7 +42,7 @@ ONLY_IN = {
         "commands.upkeep",
     },
     "junitparser": {"junit"},
-    "distributed": {"farm.pool", "farm.worker"},
+    "distributed": {"farm.pool", "farm.preload", "farm.worker"},
     "fsspec": {"farm.store"},
     "cyclonedx": {"attestation.sbom"},
     "packageurl": {"attestation.sbom"},
@@ -150,11 +150,13 @@ MAY_IMPORT = {
     "farm.store": {"errors", "mirrors.rsync", "sources.address"},
     "farm.shelf": {"errors", "farm.store", "files"},
     "farm.version": {"files"},
-    "farm.workplace": {"errors"},
-    "farm.letters": {"farm.trouble", "model"},
+    "farm.workplace": {"errors", "farm.version"},
+    "farm.letters": {"farm.trouble", "farm.version", "model"},
+    "farm.greeting": {"errors", "farm", "farm.facts", "farm.letters", "settingtables"},
+    "farm.preload": {"errors", "farm", "farm.worker", "farm.workplace", "progress", "settings"},
     "farm.trouble": {"errors", "model"},
     "farm.facts": {"engines.choice", "errors", "farm.version", "farm.workplace", "model", "settings"},
-    "farm.agreement": {"errors", "farm.facts", "model"},
+    "farm.agreement": {"errors", "farm.facts", "farm.version", "model"},
     "farm.turns": {"errors"},
     "farm.doorbell": {"errors", "settings", "settingtables"},
     "marks": set(),
@@ -397,8 +399,10 @@ def prints_in_progress_only(module: Module) -> Iterator[str]:
 
 
 def exits_in_the_frame_only(module: Module) -> Iterator[str]:
+    """The preload is dask's guest: nothing else would keep dask from starting the worker."""
     names = {node.id for node in module.nodes if isinstance(node, ast.Name)}
-    if module.name != "commands.frame" and ("sys.exit" in module.attributes or "SystemExit" in names):
+    may = module.name in ("commands.frame", "farm.preload")
+    if not may and ("sys.exit" in module.attributes or "SystemExit" in names):
         yield f"{module.name} ends the process"
 
 
@@ -529,6 +533,9 @@ HEADER = '# SPDX-License-Identifier: GPL-2.0-or-later\n"""What it is."""\n'
         ("stages.reserve", "from git import Repo", imports_only_where_they_belong),
         ("mirrors.metadata.elements", "from pipeline.mirrors import repodata", imports_no_more_of_ours_than_it_may),
         ("command", "from pipeline.engines.base import Engine", imports_no_more_of_ours_than_it_may),
+        ("farm.preload", "from pipeline.farm import child", imports_no_more_of_ours_than_it_may),
+        ("farm.greeting", "from pipeline.farm import pool", imports_no_more_of_ours_than_it_may),
+        ("farm.letters", "import distributed", imports_only_where_they_belong),
         ("flow", "import pipeline.chain", imports_no_more_of_ours_than_it_may),
         ("run", "from pipeline.__main__ import main", keeps_main_to_itself),
         ("run", "from pipeline.commands.frame import main", keeps_main_to_itself),

@@ -40,9 +40,8 @@ def test_off_a_terminal_a_stage_is_one_plain_line(progress, told):
 def test_a_stage_that_a_worker_did_names_it(progress, told):
     progress.ended("demo/vdsm", replace(OUTCOME, where="wf"))
     progress.ended("demo/vdsm", replace(OUTCOME, where="wf", reason=""))
-    assert told.getvalue() == (
-        "demo/vdsm  build     ok         1.23 s  not done before, at wf\ndemo/vdsm  build     ok         1.23 s  at wf\n"
-    )
+    lines = told.getvalue().splitlines()
+    assert [line.partition(" s  ")[2] for line in lines] == ["not done before, at wf", "at wf"]
 
 
 def test_off_a_terminal_a_long_line_is_not_broken(progress, told):
