@@ -24,7 +24,11 @@ _OLD_FILE = re.compile(rb"^--- a/([^\t\n]+)", re.MULTILINE)
 _NEW_FILE = re.compile(rb"^\+\+\+ b/([^\t\n]+)", re.MULTILINE)
 _CHANGE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 # What a change without a line of text can be, or one whose file git cannot name plainly: nobody could tell what it did.
+# A link may lead out of the source; and the `patch` that rpmbuild calls on EL6 makes a plain file of it.
 _UNTAKEN = {
+    "makes, changes or removes a symbolic link or a submodule": re.compile(
+        rb"^(?:(?:new|deleted) file mode|(?:old|new) mode|index \S+)[ \t]+0*1[26][0-7]{4}\s", re.MULTILINE
+    ),
     "has a file name that is not plain ASCII": re.compile(rb'\Adiff --git .*"'),
     "only renames or copies a file": re.compile(rb"^(?:rename|copy) from (?!.*^@@ )", re.MULTILINE | re.DOTALL),
     "changes a binary file": re.compile(rb"^(?:GIT binary patch$|Binary files )", re.MULTILINE),

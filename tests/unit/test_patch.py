@@ -218,10 +218,12 @@ def test_a_patch_through_a_link_out_of_the_source_is_refused(refusal, format_pat
     """One patch makes a link to a folder outside, the next writes through it."""
     outside = tmp_path / "outside"
     outside.mkdir()
-    link = format_patch(BEFORE, {**BEFORE, "link": str(outside)}).replace(b"mode 100644", b"mode 120000", 1)
+    link = format_patch(BEFORE, {**BEFORE, "link": str(outside)})
+    assert b"\nnew file mode 100644\n" in link
+    link = link.replace(b"\nnew file mode 100644\n", b"\nnew file mode 120000\n")
     link = link.replace(f"+{outside}\n".encode(), f"+{outside}\n\\ No newline at end of file\n".encode())
     error = refusal(BEFORE, link, format_patch(BEFORE, {**BEFORE, "link/new.py": "x\n"}))
-    assert error.message.startswith("0002-x.patch ")
+    assert error.message.startswith("0001-x.patch makes, changes or removes a symbolic link")
     assert list(outside.iterdir()) == []
 
 

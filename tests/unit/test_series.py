@@ -220,7 +220,18 @@ def test_a_patch_that_only_changes_a_mode_is_told(write, refusal):
     assert "only changes the mode of a file" in refusal().message
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["new file mode 120000", "deleted file mode 120000", "index 1234567..89abcde 120000", "new file mode 0120777",
+     "new file mode  120000 x", "new file mode 160000"],
+)  # fmt: skip
+def test_a_patch_that_makes_or_changes_a_link_or_a_submodule_is_told(write, refusal, line):
+    write("0001-a.patch\n", a=PATCH.replace("--- a/", f"{line}\n--- a/"))
+    assert refusal().message.startswith("0001-a.patch makes, changes or removes a symbolic link or a submodule, which")
+
+
 def test_words_of_a_message_and_lines_of_a_file_are_no_change_of_another_kind(patches_dir, write):
-    text = PATCH.replace("\n---\n", "\nrename from here\nGIT binary patch\n---\n").replace("+new", "+GIT binary patch")
+    words = "\nrename from here\nGIT binary patch\nnew file mode 120000\n---\n"
+    text = PATCH.replace("\n---\n", words).replace("+new", "+GIT binary patch")
     write("0001-a.patch\n", a=text)
     assert read_series(patches_dir)[0].touched == ("vdsm/vm.py",)
