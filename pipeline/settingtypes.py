@@ -17,6 +17,8 @@ _DIST_WORD = re.compile(r"(el|fc)\d+")
 # Source: rpm's dependencies manual: a Provides has one version, or none.
 _CAPABILITY = re.compile(r"[^\s,<>=]+( = [A-Za-z0-9._+~^:-]+)?")
 _MACRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# The letters that rpmbuild takes in a name. Source: rpm's build/parsePreamble.c.
+_PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 # What lies beside the packages' folders: in `out/<target>/`, and in `tests/patched/`.
 _TAKEN_FOLDERS = ("contracts", "ledger", "logs", "repo")
 
@@ -42,6 +44,10 @@ def _release_word(text: str) -> str:
 
 
 def _package_name(text: str) -> str:
+    if not _PACKAGE_NAME.fullmatch(text):
+        raise ValueError(
+            f"'{text}' cannot be a package: write letters, digits, '.', '_', '+' and '-', a letter or a digit first"
+        )
     if text in _TAKEN_FOLDERS:
         raise ValueError(f"no package can be called '{text}': the pipeline has a folder of that name")
     return text
@@ -88,7 +94,7 @@ ReleaseWord = Annotated[str, AfterValidator(_release_word)]
 Capability = Annotated[str, AfterValidator(_capability)]
 # Names become folders.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-PackageName = Annotated[Name, AfterValidator(_package_name)]
+PackageName = Annotated[str, AfterValidator(_package_name)]
 # A shell pattern of file names, one that make and a shell take as it is.
 DistPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9._/*?-]*$")]
 # A folder of a tree, seen from its top; empty for the top itself.

@@ -73,18 +73,17 @@ def run(settings: Settings, wish: Wish, progress: Progress) -> Addition:
 
 
 def _refuse_name(settings: Settings, name: str) -> None:
-    """Raises: UsageError for a name that is there, or that can be none."""
-    if name in settings.packages:
+    """Raises: UsageError for a name that is there, or that can be none; SettingsError."""
+    # Read again: another one may have added it while this one waited for the lock.
+    if name in settings.packages or name in read_settings(settings.root_dir, environ={}).packages:
         raise UsageError("package-there", f"{SETTINGS} has a package {name} already", hint="change its settings there")
     try:
         TypeAdapter(PackageName).validate_python(name)
     except ValidationError as error:
-        why = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        told = f"it {why}" if why.startswith("String") else why
         raise UsageError(
             "package-name",
-            f"'{name}' is no name for a package: {told[:1].lower()}{told[1:]}",
-            hint="use the name that the source RPM has: letters, digits, '.', '_' and '-'",
+            str(error.errors()[0]["msg"]).removeprefix("Value error, "),
+            hint="call it as its source RPM is called; the spec's line Name says it",
         ) from None
 
 

@@ -17,7 +17,7 @@ from pipeline.model import Image, Job
 
 FORMAT = 1
 _ROOM_DIR = Path(__file__).resolve().parent.parent
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

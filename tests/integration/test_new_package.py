@@ -11,7 +11,7 @@ from tests import family
 from tests.integration.checkout import Checkout, Result, copy_checkout
 from tests.unit.source_packages import file_entry, make_srpm, make_tarball
 
-ADDED = "top"
+ADDED = "top++"  # its letters come to paths, tags, patterns and addresses
 # Of no series, and with something of another package that no build tells: its name.
 SPEC = f"""\
 Name: {ADDED}
@@ -87,7 +87,7 @@ def test_a_second_package_comes_to_a_mirror_that_has_the_first_and_each_goes_its
     assert both.code == 0, both.stderr
     assert "7 steps" in installed(both), "vendor's set, ours, back and again, the release before, back and again"
     playbook = (first.mirror / "hosts.txt").read_text()
-    assert "greet-protocol, top on hosts" in playbook
+    assert "greet-protocol, top++ on hosts" in playbook
     assert "==== 5. Back to our release before, " in playbook
 
     # What the other one built is in the repository, and nobody stands in for it.
@@ -159,3 +159,14 @@ def test_a_refusal_is_one_line_and_a_document(checkout, validator_of):
     validator_of("new_package").validate(result.document)
     missing = checkout.run("new_package", "small", "--source", f"srpm:{Path('/nowhere/x.src.rpm')}")
     assert (missing.code, missing.error_line) == (2, "error: /nowhere/x.src.rpm is no file")
+
+
+def test_of_several_that_add_one_package_at_once_one_does_and_the_others_are_told(checkout):
+    family.lay_source(checkout.root, family.PROTOCOL)
+    words = ("new_package", family.PROTOCOL, "--source", f"demo:tests/family/{family.PROTOCOL}")
+    running = [checkout.popen(*words) for _ in range(3)]
+    told = [each.communicate(timeout=120)[1] for each in running]
+    assert sorted(each.returncode for each in running) == [0, 2, 2], told
+    lost = [text for each, text in zip(running, told, strict=True) if each.returncode]
+    assert all(f"error: pipeline.toml has a package {family.PROTOCOL} already" in text for text in lost), lost
+    assert (checkout.root / "pipeline.toml").read_text().count(f"[packages.{family.PROTOCOL}]") == 1

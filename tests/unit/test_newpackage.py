@@ -251,6 +251,7 @@ def test_versions_of_tags(tag, version):
         ("vdsm", "package-there"),
         ("../small", "package-name"),
         ("-small", "package-name"),
+        ("+small", "package-name"),
         ("a@b", "package-name"),
         ("", "package-name"),
         ("logs", "package-name"),
@@ -261,6 +262,29 @@ def test_a_name_that_cannot_be_is_refused(refusal, demo, name, reference):
     demo()
     error = refusal(name, "demo:demo/small")
     assert (error.reference, error.exit_code) == (reference, 2)
+
+
+def test_a_name_that_cannot_be_is_told_which_letters_may_be(refusal, demo):
+    demo()
+    assert refusal("a@b", "demo:demo/small").message == (
+        "'a@b' cannot be a package: write letters, digits, '.', '_', '+' and '-', a letter or a digit first"
+    )
+
+
+def test_a_name_with_letters_that_toml_quotes_is_added(add, demo, checkout_dir):
+    demo("libsmall++")
+    assert add("libsmall++", "demo:demo/libsmall++").about.name == "libsmall++"
+    assert (checkout_dir / "specs/libsmall++/libsmall++.spec.j2").is_file()
+    assert "libsmall++" in read_settings(checkout_dir, environ={}).packages
+
+
+def test_a_package_that_another_one_added_meanwhile_is_there(demo, checkout_dir, progress):
+    demo()
+    settings, wish = read_settings(checkout_dir, environ={}), Wish(name="small", source=parse_source("demo:demo/small"))
+    adding.run(settings, wish, progress)
+    with pytest.raises(UsageError) as caught:
+        adding.run(settings, wish, progress)
+    assert caught.value.message == "pipeline.toml has a package small already"
 
 
 def test_folders_with_something_of_somebody_s_are_refused(refusal, demo, checkout_dir):
