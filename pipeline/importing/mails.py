@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from email import policy
 from email.message import EmailMessage
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from pipeline import localgit
 from pipeline.errors import PatchError, UsageError
-from pipeline.importing import diffs
+from pipeline.importing import diffs, parts
 
 # What stands before a subject: [PATCH spice-gtk v2 07/22], or [PATCH v2 07/22] [spice-gtk].
 _BRACKETS = re.compile(r"\s*\[([^\]]*)\]\s*")
@@ -27,8 +28,10 @@ _PLAIN_WORDS = {"patch", "rfc", "resend"}
 # [PATCHv2], [PATCH-v2] and [RFC/PATCH] are written as well.
 _GLUED = re.compile(r"\b(?:(rfc)[/-])?(patch)(?:-?(v\d{1,4}))?\b", re.IGNORECASE)
 _MAX_BYTES = 200_000_000
-# Signatures of a mail: they say nothing of the patch.
-_SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature"}
+# A clock may be behind by this much; `reserve` grants the same.
+_DAY_SECONDS = 24 * 60 * 60
+# What git calls that which it read of a mail, and the header that it is in.
+_HEADERS = {"Author": "From", "Email": "From", "Subject": "Subject", "Date": "Date"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +77,7 @@ def envelopes(path: Path, scratch_dir: Path) -> tuple[Envelope, ...]:
         scratch_dir, "mailsplit", f"-o{mails_dir}", "-d6", "-b", "--mboxrd", "--", str(path.absolute())
     )
     if code != 0:
-        raise _no_mbox(path, told)
+        raise _no_mbox(path, _complaint(told))
     return tuple(_envelope(each) for each in sorted(mails_dir.iterdir()))
 
 
@@ -84,13 +87,14 @@ def read(envelope: Envelope) -> PatchMail | None:
     message_path, diff_path = path.with_suffix(".msg"), path.with_suffix(".diff")
     code, told = localgit.run(path.parent, "mailinfo", str(message_path), str(diff_path), stdin_path=path)
     if code != 0:
-        raise _untaken(envelope, f"git cannot read it: {told}")
+        raise _untaken(envelope, f"git cannot read it: {_complaint(told)}")
     diff = diff_path.read_bytes()
-    if not re.search(rb"^(diff --git |--- [^\n]+\n\+\+\+ )", diff, re.MULTILINE):
+    if not parts.has_diff(diff):
         return None
-    mail = _mail(path)
-    _refuse_attachment(mail, envelope)
+    mail, kept = _mail(path), diffs.without_signature(diff)
+    _refuse_more(mail, diff[len(kept) :], envelope)
     info = dict(line.partition(": ")[::2] for line in told.splitlines() if ": " in line)
+    _refuse_letters(info, envelope)
     return PatchMail(
         envelope=envelope,
         subject=info.get("Subject", ""),
@@ -98,8 +102,8 @@ def read(envelope: Envelope) -> PatchMail | None:
         sender=_sender(info.get("Author", ""), info.get("Email", ""), envelope),
         date=_date(info.get("Date", ""), envelope),
         message_id=" ".join(_text(mail, "Message-Id").split()),
-        message=message_path.read_bytes().decode("utf-8", "replace").strip("\n"),
-        diff=diffs.without_signature(diff),
+        message=_message(message_path, envelope),
+        diff=kept,
     )
 
 
@@ -151,12 +155,37 @@ def _envelope(path: Path) -> Envelope:
     return found
 
 
-def _refuse_attachment(mail: EmailMessage, envelope: Envelope) -> None:
-    for part in mail.walk():
-        kind = part.get_content_type()
-        if part.get_content_maintype() not in ("text", "multipart") and kind not in _SIGNATURES:
-            name = part.get_filename() or "no name"
-            raise _untaken(envelope, f"it has an attachment that is no text ({kind}, {name})")
+def _refuse_more(mail: EmailMessage, rest: bytes, envelope: Envelope) -> None:
+    """Raises: PatchError for a mail of which something would be left out; `rest` is behind its patch."""
+    why = parts.fault(mail)
+    if not why and parts.has_diff(rest):
+        why = "it has a second patch behind its signature, the line '-- '"
+    if why:
+        raise _untaken(envelope, why, hint="nothing was written; a mail bears one patch: leave that alone in it")
+
+
+def _refuse_letters(info: Mapping[str, str], envelope: Envelope) -> None:
+    """Raises: PatchError for headers that git could not tell the letters of: nobody says what they are."""
+    for key, header in _HEADERS.items():
+        if "\ufffd" in info.get(key, ""):
+            raise _not_utf8(f"its {header} line", envelope)
+
+
+def _message(path: Path, envelope: Envelope) -> str:
+    """What the patch is for. git has made UTF-8 of it where the mail names its charset. Raises: PatchError."""
+    try:
+        return path.read_bytes().decode("utf-8").strip("\n")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _not_utf8(f"line {line} of its text", envelope) from None
+
+
+def _not_utf8(place: str, envelope: Envelope) -> PatchError:
+    return _untaken(
+        envelope,
+        f"{place} is not UTF-8, and nothing in the mail says what else it is",
+        hint="nothing was written; write these letters in UTF-8 in the mbox, and leave the lines of the diff alone",
+    )
 
 
 def _sender(author: str, address: str, envelope: Envelope) -> str:
@@ -170,9 +199,15 @@ def _sender(author: str, address: str, envelope: Envelope) -> str:
 def _date(text: str, envelope: Envelope) -> str:
     """When it was written, which the release's date comes from. Raises: PatchError."""
     try:
-        parsedate_to_datetime(text).timestamp()
+        seconds = parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError, OSError):
         raise _untaken(envelope, f"its date '{text}' is none") from None
+    if seconds > time.time() + _DAY_SECONDS:
+        raise _untaken(
+            envelope,
+            f"its date '{text}' is still to come",
+            hint="correct the Date line in the mbox, or set the clock: packages bear the time of the newest patch",
+        )
     return text
 
 
@@ -188,9 +223,15 @@ def _raw(mail: EmailMessage, name: str) -> Iterator[str]:
     return (str(value) for key, value in mail.raw_items() if key.lower() == name.lower())
 
 
-def _untaken(envelope: Envelope, why: str) -> PatchError:
+def _complaint(told: str) -> str:
+    """git's last complaint: what it had read until then stands before it."""
+    found = re.findall(r"^(?:error|fatal): (.+)", told, re.MULTILINE)
+    return found[-1] if found else " ".join(told.split()[:12]) or "it said nothing"
+
+
+def _untaken(envelope: Envelope, why: str, *, hint: str = "") -> PatchError:
     return PatchError(
         "mail-untaken",
         f"the mail '{envelope.subject}' cannot be taken: {why}",
-        hint="mend that mail in the mbox, or apply it by hand and export it with `git format-patch`",
+        hint=hint or "mend that mail in the mbox, or apply it by hand and export it with `git format-patch`",
     )

@@ -11,7 +11,7 @@ from email.header import Header
 from email.parser import BytesParser
 from pathlib import Path
 
-from pipeline import compat, files
+from pipeline import compat, files, localgit
 from pipeline.errors import PatchError
 from pipeline.importing import ground
 from pipeline.importing.mails import PatchMail
@@ -127,15 +127,32 @@ def _tried(
     staged: Sequence[SeriesPatch],
     scratch_dir: Path,
 ) -> PackageImport:
-    """The plan with how each patch fits behind those that are there, on the source that the package is made from."""
+    """The plan with how each patch fits behind those that are there, on the source that the package is made from.
+
+    Raises: PatchError where no source is at hand and git cannot read a patch.
+    """
     found = ground.find(settings, planned.package, scratch_dir)
     if found is None:
+        _refuse_unreadable(planned, staged)
         return planned
     verdicts = compat.try_series(found.history, found.revision, [*old, *staged]).patches[len(old) :]
     tried = zip(planned.new, verdicts, strict=True)
     return replace(
         planned, new=tuple(replace(patch, verdict=verdict) for patch, verdict in tried), tried_on=found.shown
     )
+
+
+def _refuse_unreadable(planned: PackageImport, staged: Sequence[SeriesPatch]) -> None:
+    """Raises: PatchError for a patch that fits no source: one that a mailer has cut or wrapped."""
+    for new, patch in zip(planned.new, staged, strict=True):
+        code, told = localgit.run(patch.path.parent, "apply", "--numstat", patch.path.name)
+        if code != 0:
+            why = next((line for line in told.splitlines() if line.startswith(("error:", "fatal:"))), "it said nothing")
+            raise PatchError(
+                "patch-corrupt",
+                f"'{new.mail.subject}' ({new.mail.place}) is no patch that git can read: {why}",
+                hint="nothing was written; get that mail as it was sent: a mailer has cut it, or wrapped its lines",
+            )
 
 
 def _stage(planned: PackageImport, folder: Path) -> tuple[SeriesPatch, ...]:

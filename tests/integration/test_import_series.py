@@ -287,6 +287,36 @@ def _attached(mails: list[Mail]) -> None:
                  "Content-Transfer-Encoding: base64\n\niVBORw0KGgo=\n--=b--\n")  # fmt: skip
 
 
+def _part(mails: list[Mail], head: str, content: str) -> None:
+    """The fifth mail with one part more, behind its patch."""
+    mails[4].headers = {"Content-Type": 'multipart/mixed; boundary="=b"'}
+    mails[4].body = ("--=b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
+                     f"{mails[4].body}\n--=b\n{head}\n\n{content}\n--=b--\n")  # fmt: skip
+
+
+def _two_patches(mails: list[Mail]) -> None:
+    _part(mails, "Content-Type: text/x-patch\nContent-Disposition: attachment; filename=two.patch", _DIFF)
+
+
+def _bytes_as_text(mails: list[Mail]) -> None:
+    _part(mails, "Content-Type: text/plain; name=x.bin\nContent-Transfer-Encoding: base64", "AAECAwQ=")
+
+
+def _behind_the_signature(mails: list[Mail]) -> None:
+    mails[4].body += _DIFF
+
+
+def _later(mails: list[Mail]) -> None:
+    mails[4].headers = {"Date": "Tue, 03 Mar 2099 10:00:00 +0100"}
+
+
+def _strange_charset(mails: list[Mail]) -> None:
+    mails[4].headers = {"Content-Type": "text/plain; charset=x-strange"}
+
+
+_DIFF = "diff --git a/y b/y\n--- a/y\n+++ b/y\n@@ -1 +1 @@\n-a\n+b\n"
+
+
 def _bad_date(mails: list[Mail]) -> None:
     mails[4].headers = {"Date": "yesterday"}
 
@@ -309,7 +339,12 @@ def _binary(mails: list[Mail]) -> None:
         (_stranger, "is for spice-comon, and there is no such package"),
         (_outside, "names a/../../etc/file.c, which is outside of its source"),
         (_attached, "it has an attachment that is no text (image/png, shot.png)"),
+        (_two_patches, "it has a second patch as a part of its own (text/x-patch, two.patch)"),
+        (_bytes_as_text, "it has an attachment besides the patch (text/plain, x.bin)"),
+        (_behind_the_signature, "it has a second patch behind its signature"),
         (_bad_date, "its date 'yesterday' is none"),
+        (_later, "its date 'Tue, 03 Mar 2099 10:00:00 +0100' is still to come"),
+        (_strange_charset, "git cannot read it: cannot convert from x-strange to UTF-8"),
         (_unfitting, "does not fit spice-common at "),
         (_binary, "changes a binary file, which the pipeline does not take"),
     ],
@@ -320,6 +355,7 @@ def test_what_cannot_be_taken_is_told_and_nothing_is_written(site, run, thread, 
     result = run(mbox_of(tmp_path / "m", mails))
     assert result.code == 12
     assert told in result.error_line
+    assert "Author: " not in result.stderr, "what git had read before it failed"
     assert "mend: " in result.stderr
     assert patches_in(site) == {}
 
@@ -476,3 +512,87 @@ def test_what_is_no_mbox(site, run, tmp_path, content) -> None:
     result = run(path)
     assert result.code in (2, 12)
     assert len(result.error_line) < 300 and "Traceback" not in result.stderr
+
+
+def _latin_1(path: Path, mail: Mail, *spoiled: bytes) -> Path:
+    """An mbox of one mail; the words that are spoiled are in Latin-1, all others in UTF-8."""
+    text = mail.text(1)
+    for word in spoiled:
+        assert word in text
+        text = text.replace(word, word.decode().encode("latin-1"))
+    path.write_bytes(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("From: Jürgen", "its From line is not UTF-8"),
+        ("grün", "its Subject line is not UTF-8"),
+        ("für", "line 1 of its text is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["", "text/plain; charset=UTF-8"])
+def test_letters_that_nobody_says_the_charset_of(site, run, tmp_path, word, told, kind) -> None:
+    mail = _lone(**{"Content-Type": kind, "From": "Jürgen <juergen@example.org>"})
+    mail.subject, mail.body = "the first grün", mail.body.replace("Why.", "Darum, für alle.")
+    result = run(_latin_1(tmp_path / "m", mail, word.encode()))
+    assert (result.code, told in result.error_line) == (12, True), result.stderr
+    assert "the first gr" in result.error_line and "mend: nothing was written; write these letters" in result.stderr
+    assert patches_in(site) == {}
+    assert run(_latin_1(tmp_path / "n", mail)).code == 0
+    (patch,) = read_series(site.root / "patches" / "qemu")
+    assert (patch.author, patch.subject) == ("Jürgen <juergen@example.org>", "the first grün")
+    assert "Darum, für alle." in patch.path.read_text()
+
+
+def test_a_charset_that_is_named_is_believed(site, run, tmp_path) -> None:
+    mail = _lone(**{"Content-Type": "text/plain; charset=ISO-8859-1"})
+    mail.body = mail.body.replace("Why.", "Darum, für alle.")
+    assert run(_latin_1(tmp_path / "m", mail, "für".encode())).code == 0
+    assert "Darum, für alle." in (site.root / "patches" / "qemu" / "0001-the-first-line.patch").read_text()
+
+
+def test_a_patch_that_is_attached_to_its_words_and_what_a_list_adds(site, run, tmp_path) -> None:
+    mail = _lone(**{"Content-Type": 'multipart/mixed; boundary="=b"'})
+    words, _, diff = mail.body.partition("---\n")
+    parts = [f"Content-Type: text/plain\n\n{words}",
+             f"Content-Type: text/x-patch\nContent-Disposition: attachment; filename=a.patch\n\n---\n{diff}-- \n2.39\n",
+             "Content-Type: text/plain\nContent-Disposition: inline\n\n_____\nThe list's own words\n"]  # fmt: skip
+    mail.body = "".join(f"--=b\n{part}\n" for part in parts) + "--=b--\n"
+    result = run(mbox_of(tmp_path / "m", [mail], total=1))
+    assert result.code == 0, result.stderr
+    assert [row["state"] for row in result.document["packages"][0]["patches"]] == ["clean"]
+
+
+@pytest.fixture
+def away(site, thread) -> Checkout:
+    """The checkout, with the packages' sources on some other machine."""
+    settings = site.root / "pipeline.toml"
+    text = settings.read_text()
+    for path in thread.repositories.values():
+        text = text.replace(f"git:{path}@", f"git:https://example.org/{path.name}.git@")
+    settings.write_text(text)
+    return site
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("--- a/file.c", "new file mode 120000\n--- a/file.c", "makes, changes or removes a symbolic link"),
+        (
+            "@@ -1,2 +1,2 @@",
+            "@@ -1,9 +1,9 @@",
+            "'the first line' (1/1) is no patch that git can read: error: corrupt patch",
+        ),
+    ],
+)
+def test_what_the_patch_stage_refuses_is_refused_without_the_source_too(
+    away, run, tmp_path, before, after, told
+) -> None:
+    mail = _lone()
+    assert run(mbox_of(tmp_path / "m", [mail], total=1), "--dry-run").document["packages"][0]["tried_on"] == ""
+    mail.body = mail.body.replace(before, after)
+    result = run(mbox_of(tmp_path / "n", [mail], total=1))
+    assert (result.code, told in result.error_line) == (12, True), result.stderr
+    assert patches_in(away) == {}
