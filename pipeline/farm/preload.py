@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import PipelineError
 from pipeline.farm import worker as room
 from pipeline.farm import workplace
 from pipeline.progress import Progress
@@ -19,29 +20,38 @@ from pipeline.settings import read_settings
 if TYPE_CHECKING:
     from distributed import Worker
 
+# Until the process ends: jobs may be ended later than the teardown.
 _opened = ExitStack()
 
 
 async def dask_setup(worker: Worker) -> None:
     """Make it ready before it says that it is there: its folder, what it can serve, where its jobs come from.
 
-    Raises: FarmError, SettingsError; the worker does not start then.
+    Raises: SystemExit when it cannot be. dask would write any other exception down, and start the worker all the same.
     """
-    settings = read_settings(Path(__file__).resolve().parents[2])
-    name = str(worker.name)
-    wish = room.Wish(nthreads=worker.state.nthreads, work_dir=_folder(worker), name=name)
-    images = room.served(settings, Progress(), wish)
-    for resources in (worker.state.total_resources, worker.state.available_resources):
-        resources.update(room.resources_of(settings, images, wish))
-    _opened.enter_context(room.opened(settings, images, wish))
+    progress = Progress()
+    try:
+        _settle(worker, progress)
+    except PipelineError as error:
+        progress.failure(error)
+        raise SystemExit(error.exit_code) from error
 
 
 async def dask_teardown(worker: Worker) -> None:
-    """Give up what is being done, and the folder."""
+    """Give up what is being done."""
     workplace.leave()
-    _opened.close()
+
+
+def _settle(worker: Worker, progress: Progress) -> None:
+    settings = read_settings(Path(__file__).resolve().parents[2])
+    wish = room.Wish(nthreads=worker.state.nthreads, work_dir=_folder(worker), name=str(worker.name))
+    images = room.served(settings, progress, wish)
+    for resources in (worker.state.total_resources, worker.state.available_resources):
+        resources.update(room.resources_of(settings, images, wish))
+    _opened.enter_context(room.opened(settings, images, wish, progress))
+    progress.heading(f"worker {wish.name}: {', '.join(worker.state.total_resources)}, in {wish.work_dir}")
 
 
 def _folder(worker: Worker) -> Path:
-    """Beside dask's own below the worker's `local_directory`; a worker without a name is called by its address."""
+    """Beside dask's own below its `local_directory`; a worker without a name of its own is called by its address."""
     return Path(worker.local_directory).parents[1] / "farm" / re.sub(r"[^\w.-]+", "-", str(worker.name))
