@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -36,7 +37,12 @@ class Stage:
 
     def module(self) -> Any:
         """The stage's module, imported when it is first needed: starting stays quick."""
-        return import_module(f"pipeline.stages.{self.name}")
+        name = f"pipeline.stages.{self.name}"
+        module = sys.modules.get(name)
+        # One that another thread is about to import is waited for; to ask for one that is there takes time, too.
+        if module is None or getattr(getattr(module, "__spec__", None), "_initializing", False):
+            module = import_module(name)
+        return module
 
 
 # For one package and one target.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -28,6 +29,7 @@ from pipeline.model import File, Tree
 
 _FORMAT = 1
 _SETTLED_SECONDS = 2
+_CAPITAL = re.compile("[A-Z]")
 NOTHING_MOVED: Mapping[str, str] = MappingProxyType({})
 
 _Stamp = tuple[int, int, int]
@@ -191,5 +193,5 @@ def parts(record: object) -> Iterator[File | Tree]:
 
 @lru_cache
 def _field_names(kind: type) -> tuple[str, ...]:
-    """Of a record; none of any other value."""
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+    """Of a record, those that may hold records, which have names in capitals; none of any other value."""
+    return tuple(field.name for field in fields(kind) if _CAPITAL.search(str(field.type))) if is_dataclass(kind) else ()

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.errors import PublishError, SettingsError
+from pipeline.memo import by_identity
 from pipeline.mirrors.places.base import Destination
 from pipeline.mirrors.places.local import Directory
 from pipeline.mirrors.places.remote import Remote, WriteOnly
@@ -33,11 +34,20 @@ def find_destinations(settings: Settings, target_name: str) -> tuple[Destination
 
     Raises: SettingsError, PublishError when we are offline.
     """
-    configured = settings.mirror(target_name)
-    return tuple(
-        _destination(settings, configured, text, url, target_name)
-        for text, url in zip_longest(configured.destination, configured.url, fillvalue="")
-    )
+    known = _known(settings)
+    if target_name not in known:
+        configured = settings.mirror(target_name)
+        known[target_name] = tuple(
+            _destination(settings, configured, text, url, target_name)
+            for text, url in zip_longest(configured.destination, configured.url, fillvalue="")
+        )
+    return known[target_name]
+
+
+@by_identity(4)
+def _known(settings: Settings) -> dict[str, tuple[Destination, ...]]:
+    """What was found of these settings: each job of a target asks, several times."""
+    return {}
 
 
 def find_destination(settings: Settings, target_name: str) -> Destination:

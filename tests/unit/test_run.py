@@ -46,7 +46,7 @@ class PlayedChain(Chain):
     def _inputs(self, stage: Stage, context: TargetContext) -> dict[str, str]:
         return {}
 
-    def _look_up(self, stage: Stage, inputs: dict[str, str]) -> Found:
+    def _foresee(self, stage: Stage) -> Found:
         return Found(record=self.records_of.get(self._label, {}).get(stage.name), reason="played")
 
 
