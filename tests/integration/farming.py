@@ -71,6 +71,10 @@ class Site:
                 stderr=log,
             )
 
+    def wait_for_workers(self, count: int) -> None:
+        """Until so many, of all that were ever started, were taken by the scheduler: a run refuses a farm without."""
+        wait_until(lambda: self.log_path.read_text().count("at work for") >= count, "no workers", self.log_path)
+
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         self.workers[name].send_signal(number)
         self.workers.pop(name).wait(timeout=UP_SECONDS)

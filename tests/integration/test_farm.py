@@ -357,6 +357,7 @@ def test_a_scheduler_that_goes_away_is_told_once_and_nothing_of_its_own(site: Si
     srpm = farming.make_srpm(tmp_path / "srpm", "sleep 65.5")
     with farming.site_at(tmp_path / "own") as own:
         own.start_worker("wf")
+        own.wait_for_workers(1)
         asking = own.checkout.popen("patch", "--executor", "dask", "--target", "demo", "--source", f"srpm:{srpm}")
         wait_until(lambda: processes_naming("sleep 65.5"), "no build", own.log_path)
         assert own.scheduler is not None

@@ -25,6 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         family.lay(made.checkout.root, names=(PROGRAM, LIBRARY, PROTOCOL), only=True)
         for name in ("one", "two"):
             made.start_worker(name)
+        made.wait_for_workers(2)
         yield made
 
 
@@ -73,6 +74,7 @@ def test_a_red_test_at_a_worker_is_a_failure_here_and_stops_what_needs_it(site: 
     for name in tuple(site.workers):
         site.kill(name)
         site.start_worker(name)
+    site.wait_for_workers(4)
     run = site.checkout.run("release", "--executor", "dask", "--keep-going")
     assert run.code == 13, run.stderr
     assert rows(run, "unit")[LIBRARY][0] == "failed"
