@@ -138,7 +138,7 @@ class Farm:
 
     def _answer(self, asked: Asked) -> Answer:
         """What a worker said that did the job; one that could not is told by name, and the job goes to another."""
-        avoided = set(self._full)
+        avoided, resource = set(self._full), self._settings.resource(asked.job.target)
         for tries_left in reversed(range(_MORE_TRIES + 1)):
             answer = self._ask_one(asked, avoided)
             if answer.kind == "done":
@@ -149,14 +149,16 @@ class Farm:
                 avoided.add(answer.worker)
             if answer.kind == "no-disk":
                 self._leave_out(answer.worker, answer.why)
-            resource = self._settings.resource(asked.job.target)
+            if answer.kind == "died" and not self._pool.slots(resource, avoided):
+                avoided.discard(answer.worker)  # there is nobody else, and what was killed may live the next time
             if not tries_left or not self._pool.slots(resource, avoided):
                 raise FarmError(
                     answer.kind if answer.kind != "died" else "worker-lost",
                     f"{asked.job}: the worker {answer.worker} could not do it, and no other is left: {answer.why}",
                     hint=answer.hint or "start another worker, then run the same again",
                 )
-            self._progress.warning(f"{asked.job} goes to another worker: at {answer.worker} {answer.why}")
+            where = "is done once more" if answer.worker not in avoided else "goes to another worker"
+            self._progress.warning(f"{asked.job} {where}: at {answer.worker} {answer.why}")
         raise AssertionError("the last try ends above")
 
     def _begun(self, told: dict[str, str]) -> None:

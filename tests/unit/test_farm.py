@@ -137,13 +137,22 @@ def test_a_worker_without_disk_is_named_left_out_for_the_run_and_another_does_it
 
 @pytest.mark.parametrize("said", [FULL, DIED])
 def test_when_no_other_worker_is_left_the_last_is_told(tmp_path, said) -> None:
-    farm, context = farm_of(Workers(said, names=(said.worker,)), tmp_path)
+    farm, context = farm_of(Workers(said, said, said, said, names=(said.worker,)), tmp_path)
     with pytest.raises(FarmError) as caught:
         bring(farm, context)
     assert caught.value.message == (
         f"demo/vdsm: the worker {said.worker} could not do it, and no other is left: {said.why}"
     )
     assert caught.value.hint == said.hint
+
+
+def test_where_there_is_nobody_else_a_process_that_was_killed_is_begun_once_more(tmp_path) -> None:
+    told, workers = Told(), Workers(DIED, DONE, names=("two",))
+    farm, context = farm_of(workers, tmp_path, told)
+    (outcome,) = bring(farm, context)
+    assert outcome.result == "ok"
+    assert workers.avoided == [(), ()]
+    assert told.warnings == ["demo/vdsm is done once more: at two the job's process ended with -9, killed"]
 
 
 def test_after_the_first_worker_three_more_are_asked(tmp_path) -> None:
