@@ -56,14 +56,14 @@ def check(
 
 
 def shared_out(paths: Sequence[Path], width: int) -> list[list[Path]]:
-    """The files in at most `width` shares, each about as large as the others."""
+    """The files in at most `width` shares, each about as large as the others, in the order that they had."""
     shares: list[list[Path]] = [[] for _ in range(min(width, len(paths)))]
     sizes = [0] * len(shares)
     for path in sorted(paths, key=lambda path: (-path.stat().st_size, path)):
         least = sizes.index(min(sizes))
         shares[least].append(path)
         sizes[least] += path.stat().st_size
-    return shares
+    return [sorted(share, key=paths.index) for share in shares]
 
 
 def _output(argv: Sequence[str], folder: Path, *, timeout_seconds: float, log_path: Path) -> str:
