@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 # What a build of such packages takes at its height, compiler and compression together.
@@ -19,29 +22,74 @@ def fitting() -> int:
     return max(1, min(cores, _free_bytes() // _BYTES_EACH))
 
 
-_width = 0
-_free = threading.Semaphore()
+class _Places:
+    """So many places, and a queue for them: who can wait stands behind all who cannot, else who came first is first."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._free = width
+        self._queue: list[tuple[bool, int]] = []
+        self._came = itertools.count()
+        self._changed = threading.Condition()
+
+    def take(self, *, can_wait: bool) -> None:
+        with self._changed:
+            ticket = (can_wait, next(self._came))
+            bisect.insort(self._queue, ticket)
+            try:
+                self._changed.wait_for(lambda: self._free and self._queue[0] == ticket)
+                self._free -= 1
+            finally:
+                self._queue.remove(ticket)
+                self._changed.notify_all()
+
+    def give_back(self) -> None:
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
+
+
+_places: _Places | None = None
+_can_wait: ContextVar[bool] = ContextVar("can_wait", default=False)
 
 
 def allow(width: int) -> None:
     """Let that many run at once from now on; to be said before the first of them starts."""
-    global _width, _free
-    _width, _free = width, threading.Semaphore(width)
+    global _places
+    _places = _Places(width)
 
 
 def width() -> int:
     """How many may run at once."""
-    if not _width:
-        allow(fitting())
-    return _width
+    return _there().width
+
+
+@contextmanager
+def behind_others() -> Iterator[None]:
+    """What this thread runs meanwhile is short, and fills the places that long work leaves: that should begin early."""
+    token = _can_wait.set(True)
+    try:
+        yield
+    finally:
+        _can_wait.reset(token)
 
 
 @contextmanager
 def taken() -> Iterator[None]:
     """Wait for a place, and have it. Who has one must not ask for another."""
-    width()
-    with _free:
+    places = _there()
+    places.take(can_wait=_can_wait.get())
+    try:
         yield
+    finally:
+        places.give_back()
+
+
+def _there() -> _Places:
+    if _places is None:
+        allow(fitting())
+    assert _places is not None
+    return _places
 
 
 def _free_bytes() -> int:

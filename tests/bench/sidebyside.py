@@ -23,7 +23,7 @@ LIMIT = 0.60
 
 def measure(rounds: int, target: str, source: str | None) -> list[dict[str, object]]:
     """Rows of what, median and limit, the ratio first; the limit is for two cores, and 0 where there is none."""
-    flags = ["--target", target, *(["--source", source] if source else []), "--quiet", "--package", "vdsm"]
+    flags = [*(["--source", source] if source else []), "--quiet", "--only", f"vdsm@{target}"]
     together: list[float] = []
     in_turn: list[float] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
@@ -33,7 +33,7 @@ def measure(rounds: int, target: str, source: str | None) -> list[dict[str, obje
             for jobs, seconds in ((1, in_turn), (os.cpu_count() or 1, together)):
                 out_dir = Path(name) / f"{number}-{jobs}"
                 shutil.copytree(start_dir, out_dir, copy_function=shutil.copy2)
-                _run("job", [*flags[:-2], "--only", f"vdsm@{target}", "--jobs", str(jobs)], out_dir)
+                _run("job", [*flags, "--jobs", str(jobs)], out_dir)
                 seconds.append(_span(out_dir / target / "vdsm"))
                 shutil.rmtree(out_dir)
     one, many = statistics.median(in_turn), statistics.median(together)

@@ -6,6 +6,9 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -197,3 +200,37 @@ def test_little_memory_leaves_less_room(monkeypatch: pytest.MonkeyPatch) -> None
     assert slots.fitting() == 3
     monkeypatch.setattr("pipeline.slots._free_bytes", lambda: 5)
     assert slots.fitting() == 1
+
+
+def test_who_can_wait_is_behind_those_who_cannot_and_else_who_came_first_is_first() -> None:
+    slots.allow(1)
+    order: list[str] = []
+    held, threads = threading.Event(), []
+
+    def hold() -> None:
+        with slots.taken():
+            held.wait(timeout=20)
+
+    def take(name: str, *, can_wait: bool) -> None:
+        with slots.behind_others() if can_wait else nullcontext(), slots.taken():
+            order.append(name)
+
+    def begin(work: Callable[[], None], waiting: int) -> None:
+        thread = threading.Thread(target=work)
+        thread.start()
+        threads.append(thread)
+        deadline = time.monotonic() + 20
+        while len(slots._there()._queue) != waiting and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    try:
+        begin(hold, 0)
+        names = ("test 1", "test 2", "build 1", "build 2")
+        for count, name in enumerate(names):
+            begin(partial(take, name, can_wait=name.startswith("test")), count + 1)
+        held.set()
+        for thread in threads:
+            thread.join(timeout=20)
+    finally:
+        slots.allow(slots.fitting())
+    assert order == ["build 1", "build 2", "test 1", "test 2"]
