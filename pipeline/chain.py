@@ -252,7 +252,7 @@ class Chain:
         """What the stage would be done with now, and what there is of it."""
         inputs = self._inputs(stage, context)
         self._shown.look_at(context.home_dir, stage.name)
-        found = self._look_up(stage, inputs)
+        found = self._ledger.find(stage.name, stage.record, inputs)
         if getattr(found.record, "junit", None) is None:
             results.forget(context.home_dir, stage.name)
         return _Looked(inputs, found)
@@ -265,9 +265,6 @@ class Chain:
         own: dict[str, str] = stage.module().inputs(*self._given(stage), context=context)
         before = {name: digest_of(self.records[name]) for name in stage.needs}
         return {"stage version": str(stage.version), **before, **own}
-
-    def _look_up(self, stage: Stage, inputs: dict[str, str]) -> Found:
-        return self._ledger.find(stage.name, stage.record, inputs)
 
     def _foresee(self, stage: Stage) -> Found:
         """What there is of a stage, with all left where it lies: test results of a run before the last, too."""

@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from pipeline import command
@@ -57,22 +57,24 @@ def tree_fingerprint(top_dir: Path | str) -> str:
     return digest.hexdigest()
 
 
-def content_digest(top_dir: Path) -> str:
-    """A digest of the names and contents in a tree, the same for every checkout of it."""
+def content_digest(top_dir: Path, *, but: Collection[str] = ()) -> str:
+    """A digest of the names and contents in a tree, the same for every checkout of it; folders `but` these count."""
     digest = hashlib.sha256()
-    for entry in _walk(top_dir):
+    for entry in _walk(top_dir, but):
         if entry.is_file(follow_symlinks=False):
             name = os.path.relpath(entry.path, top_dir)
             digest.update(f"{name}\0{sha256_of(Path(entry.path))}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def _walk(top_dir: Path | str) -> Iterator[os.DirEntry[str]]:
+def _walk(top_dir: Path | str, but: Collection[str] = ()) -> Iterator[os.DirEntry[str]]:
     with os.scandir(top_dir) as entries:
         for entry in sorted(entries, key=lambda item: item.name):
+            if entry.name in but:
+                continue
             yield entry
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path)
+                yield from _walk(entry.path, but)
 
 
 def read_regular(path: Path, largest_bytes: int) -> bytes:

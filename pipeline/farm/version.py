@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.files import sha256_of
+from pipeline.files import content_digest
 
 _FOLDERS = ("pipeline", "patches", "specs", "tests/patched", "containers")
 # What is about one machine, or about what is done with packages behind their build.
@@ -31,7 +31,7 @@ class Version:
 
 def version_of(root_dir: Path) -> Version:
     """What a checkout has of all that decides packages, of `pipeline.toml` no more than that."""
-    folders = tuple((f"{folder}/", _digest_of(root_dir, folder)) for folder in _FOLDERS)
+    folders = tuple((f"{folder}/", _digest_of(root_dir / folder)) for folder in _FOLDERS)
     document = tomllib.loads((root_dir / "pipeline.toml").read_text(encoding="utf-8"))
     decides = {key: value for key, value in document.items() if key not in _NOT_OF_WORKERS}
     settings = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
@@ -43,9 +43,5 @@ def named(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
-def _digest_of(root_dir: Path, folder: str) -> str:
-    digest = hashlib.sha256()
-    for path in sorted((root_dir / folder).rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(root_dir)}\0{sha256_of(path)}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()
+def _digest_of(folder: Path) -> str:
+    return content_digest(folder, but=("__pycache__",)) if folder.is_dir() else ""

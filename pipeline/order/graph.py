@@ -59,14 +59,6 @@ def order_among(relations: Mapping[str, Relations]) -> Order:
     return Order(needs={name: () if name in faults else needed for name, needed in needs.items()}, faults=faults)
 
 
-def needs_of(relations: Mapping[str, Relations]) -> dict[str, tuple[str, ...]]:
-    """The needs of an order without a fault. Raises: OrderError for the first."""
-    order = order_among(relations)
-    for error in order.faults.values():
-        raise error
-    return order.needs
-
-
 def guessed(unread: Iterable[str], relations: Mapping[str, Relations]) -> dict[str, Relations]:
     """What packages may give whose own specs could not be read: what others ask for under their names.
 
@@ -86,33 +78,6 @@ def guessed(unread: Iterable[str], relations: Mapping[str, Relations]) -> dict[s
         name: Relations(packages=(BinaryRelations(name=name, provides=tuple(texts)),), build_requires=())
         for name, texts in given.items()
     }
-
-
-def order_of(needs: Needs) -> tuple[str, ...]:
-    """The packages, each behind all that it needs. Raises: OrderError for a cycle."""
-    try:
-        return tuple(TopologicalSorter(needs).static_order())
-    except CycleError as error:
-        # Each is needed by the next; people read it the other way round.
-        cycle = _from_the_first(list(reversed(error.args[1][1:])))
-        raise OrderError(
-            "cycle",
-            f"packages need each other to be built: {' -> '.join([*cycle, cycle[0]])}",
-            hint="take one BuildRequires of these out of a spec; or a package out of pipeline.toml, to have it from the"
-            " image",
-        ) from None
-
-
-def needed_by(needs: Needs, package: str) -> frozenset[str]:
-    """All that cannot be built without the package, at any distance."""
-    found: set[str] = set()
-    pending = [package]
-    while pending:
-        name = pending.pop()
-        behind = {each for each, needed in needs.items() if name in needed} - found
-        found |= behind
-        pending.extend(behind)
-    return frozenset(found - {package})
 
 
 def refuse_unsaid(relations: Mapping[str, Relations], built: Mapping[str, Iterable[str]]) -> None:
@@ -210,16 +175,30 @@ def _has_giver(text: str, givers: Mapping[str, list[_Giver]]) -> bool:
 def _cycles(needs: Needs) -> Iterator[tuple[tuple[str, ...], OrderError]]:
     """Each cycle with its packages; those that only need one of these are none of it."""
     left = dict(needs)
-    while True:
-        try:
-            order_of(left)
-            return
-        except OrderError as error:
-            cycle = tuple(dict.fromkeys(error.message.rpartition(": ")[2].split(" -> ")))
-            yield cycle, error
-            for name in cycle:
-                del left[name]
-            left = {name: tuple(need for need in needed if need in left) for name, needed in left.items()}
+    while cycle := _first_cycle(left):
+        yield cycle, _cycle_error(cycle)
+        left = {name: tuple(need for need in needed if need not in cycle)
+                for name, needed in left.items() if name not in cycle}  # fmt: skip
+
+
+def _cycle_error(cycle: tuple[str, ...]) -> OrderError:
+    return OrderError(
+        "cycle",
+        f"packages need each other to be built: {' -> '.join([*cycle, cycle[0]])}",
+        hint="take one BuildRequires of these out of a spec; or a package out of pipeline.toml, for the image's",
+    )
+
+
+def _first_cycle(needs: Needs) -> tuple[str, ...]:
+    """Its packages, each of which needs the next one; none where there is an order."""
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        # Each is needed by the next; people read it the other way round.
+        cycle = list(reversed(error.args[1][1:]))
+        first = cycle.index(min(cycle))  # the same, wherever it was found
+        return (*cycle[first:], *cycle[:first])
+    return ()
 
 
 def near_misses(relations: Mapping[str, Relations]) -> tuple[str, ...]:
@@ -233,9 +212,3 @@ def near_misses(relations: Mapping[str, Relations]) -> tuple[str, ...]:
                 have = ", ".join(sorted({f"{giver.package} has {giver.given}" for giver in there}))
                 found.append(f"{package} requires {text} to be built, and is not built on it: {have}")
     return tuple(found)
-
-
-def _from_the_first(cycle: list[str]) -> list[str]:
-    """The same cycle, wherever it was found."""
-    first = cycle.index(min(cycle))
-    return cycle[first:] + cycle[:first]

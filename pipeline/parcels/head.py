@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.files import sha256_of
+from pipeline.files import content_digest
 from pipeline.model import Image, Job
 
 FORMAT = 1
@@ -58,8 +57,4 @@ def read(text: str | bytes) -> Head:
 @lru_cache(maxsize=1)
 def version() -> str:
     """The sha256 of the pipeline's own code: two that differ may make different things of the same input."""
-    digest = hashlib.sha256()
-    for path in sorted(_ROOM_DIR.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(_ROOM_DIR)}\0{sha256_of(path)}\n".encode())
-    return digest.hexdigest()
+    return content_digest(_ROOM_DIR, but=("__pycache__",))
