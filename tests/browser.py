@@ -17,7 +17,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 # What a test leaves for people to look at; git ignores it.
 SCREENSHOTS_DIR = Path(__file__).parent / ".screenshots"
@@ -118,11 +118,11 @@ def top_of(browser: Browser, page: str | Path, text: str, *, width: int) -> floa
 
 
 def _listen(tab: Page, found: Findings, host: str) -> None:
-    def message(said: object) -> None:
+    def message(said: ConsoleMessage) -> None:
         if said.type in ("error", "warning"):
             found.console.append(said.text)
 
-    def request(asked: object) -> None:
+    def request(asked: Request) -> None:
         parts = urlsplit(asked.url)
         if parts.scheme not in ("file", "data") and parts.netloc != host:
             found.foreign_requests.append(asked.url)

@@ -20,6 +20,7 @@ from pipeline.model import AppliedPatch, Evr, Image, Job, PatchedTree, Reservati
 from pipeline.progress import Progress
 from pipeline.settings import read_settings
 from pipeline.stages import reserve
+from pipeline.stages.reserve import Foreseen
 
 SETTINGS = """\
 default_targets = ["el6"]
@@ -62,7 +63,7 @@ class Machine:
     def inputs(self) -> dict[str, str]:
         return reserve.inputs(self.tree, IMAGE, context=self.context)
 
-    def foreseen(self) -> reserve.Foreseen:
+    def foreseen(self) -> Foreseen:
         return reserve.foresee(self.tree.srpm, self.tree, IMAGE, context=self.context)
 
     def with_patch(self, text: str) -> Machine:

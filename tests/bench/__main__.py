@@ -41,8 +41,8 @@ def main() -> None:
         _tell({}, flags, title=flags.part, bare="", facts=mirrors.measure(flags.part))
         return
     if flags.part == "repodata":
-        seconds, facts = repodata.measure(flags.rounds)
-        _tell(seconds, flags, title="repodata", bare=repodata.THEIRS, facts=facts)
+        rounds, facts = repodata.measure(flags.rounds)
+        _tell(rounds, flags, title="repodata", bare=repodata.THEIRS, facts=facts)
         return
     if flags.part == "packages":
         _tell_limits(packages.rows(packages.measure(flags.rounds)), flags)

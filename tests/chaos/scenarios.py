@@ -74,7 +74,7 @@ class OverDaemon(Scenario):
         return publisher.argv(self.action, self.dir / "checkout", self.out_path, url, self.word)
 
     def copied(self, folder: Path) -> Scenario:
-        copy = replace(super().copied(folder), name=folder.name)
+        copy = replace(self, name=folder.name, dir=super().copied(folder).dir)
         subprocess.run(["cp", "--archive", str(self.served_dir), str(copy.served_dir)], check=True)
         return copy
 

@@ -34,7 +34,7 @@ def test_readers_while_releases_are_published(project: Project, signatures: Sign
     listed = [Reader(port, by_mirrorlist=True, pause_seconds=_PAUSE_SECONDS) for _ in range(2)]
     slow = [Reader(port, by_mirrorlist=which, pause_seconds=_SLOW_SECONDS) for which in (False, True)]
     clients = [Dnf(port, project.key.public_path, tmp_path / f"dnf{each}", DNF_ROUNDS // 2) for each in range(2)]
-    everybody = [*plain, *listed, *slow, *clients]
+    everybody: list[Reader | Dnf] = [*plain, *listed, *slow, *clients]
     with nginx(mirror_dir, tmp_path / "nginx", port):
         _publish(project, 1)  # is read back by its url
         for reader in everybody:

@@ -20,6 +20,7 @@ import pytest
 from pipeline.context import JobContext
 from pipeline.farm.choice import open_farm
 from pipeline.farm.farm import Farm
+from pipeline.farm.pool import DaskPool
 from pipeline.flow import STAGES, Stage
 from pipeline.model import Job
 from pipeline.progress import Progress
@@ -103,8 +104,10 @@ class Site:
             yield farm
 
     def slots(self, farm: Farm, resource: str = "demo") -> int:
-        farm._pool._seen_seconds = float("-inf")  # as if nobody had asked before
-        return farm._pool.slots(resource, ())
+        pool = farm._pool
+        assert isinstance(pool, DaskPool)
+        pool._seen_seconds = float("-inf")  # as if nobody had asked before
+        return pool.slots(resource, ())
 
     def context(self, farm: Farm, out: Path, *, target: str = "demo", source: str | None = None) -> JobContext:
         settings = self.settings(out, source=source)

@@ -26,6 +26,14 @@ def edit(name: str, before: str, after: str) -> Callable[[Checkout], None]:
     return lambda checkout: checkout.edit(name, before, after)
 
 
+def edits(*those: Callable[[Checkout], None]) -> Callable[[Checkout], None]:
+    def do(checkout: Checkout) -> None:
+        for each in those:
+            each(checkout)
+
+    return do
+
+
 def append(name: str, text: str) -> Callable[[Checkout], None]:
     def do(checkout: Checkout) -> None:
         with (checkout.root / name).open("a", encoding="utf-8") as stream:
@@ -117,10 +125,7 @@ CASES = {
     "template that sets another tag": (edit(TEMPLATE, "\n%prep", "\nEpoch: 1\n\n%prep"), 3, ["Epoch"]),
     "rpmbuild failing": (edit(SPEC, "%install\n", "%install\nexit 3\n"), 10, ["%install", "Bad exit status"]),
     "rpmbuild hanging": (
-        lambda checkout: (
-            checkout.edit(SPEC, "%install\n", "%install\nsleep 100\n"),
-            checkout.edit("pipeline.toml", "build = 3600", "build = 2"),
-        ),
+        edits(edit(SPEC, "%install\n", "%install\nsleep 100\n"), edit("pipeline.toml", "build = 3600", "build = 2")),
         11,
         ["2 seconds"],
     ),

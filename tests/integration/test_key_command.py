@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkout import Checkout, Result
 
 from tests import signing
+from tests.integration.checkout import Checkout, Result
 from tests.signing import Keys
 
 

@@ -15,7 +15,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from checkout import Checkout
+from tests.integration.checkout import Checkout
 
 TEMPLATE = "specs/vdsm/vdsm.spec.j2"
 KILLS = int(os.environ.get("KILLS", "5"))

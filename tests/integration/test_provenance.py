@@ -221,7 +221,10 @@ def _foreign_statement(package: Path) -> None:
 
 
 def _whole(suffix: str, content: bytes) -> Edit:
-    return lambda package: beside(package, suffix).write_bytes(content) and None
+    def write(package: Path) -> None:
+        beside(package, suffix).write_bytes(content)
+
+    return write
 
 
 def _rename(package: Path) -> None:

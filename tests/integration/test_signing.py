@@ -13,7 +13,6 @@ from pathlib import Path
 
 import plumbum
 import pytest
-from conftest import ROOT_DIR, PackageMaker, Project
 
 from pipeline import files
 from pipeline.context import JobContext
@@ -24,6 +23,7 @@ from pipeline.settings import Settings
 from pipeline.signing import choice, keyring, metadata, packages
 from pipeline.stages import sign
 from tests import signing
+from tests.integration.conftest import ROOT_DIR, PackageMaker, Project
 from tests.signing import LONG_AGO, Home, Keys
 
 QUIET = Progress(quiet=True)

@@ -12,6 +12,7 @@ from rich.console import Console
 from pipeline import files
 from pipeline.context import JobContext
 from pipeline.engines.host import HostEngine
+from pipeline.errors import PipelineError
 from pipeline.model import Image, Job
 from pipeline.progress import Progress
 from pipeline.settings import read_settings
@@ -84,7 +85,7 @@ def told(context: JobContext) -> str:
     return str(context.progress._console.file)
 
 
-def refusal(kind: type, context: JobContext) -> str:
+def refusal(kind: type[PipelineError], context: JobContext) -> str:
     """The one line of an error, from a fetch that leaves what was there before as it was."""
     before = files.content_digest(context.home_dir) if context.home_dir.exists() else ""
     with pytest.raises(kind) as caught:

@@ -162,7 +162,7 @@ def test_a_document_of_a_plan_is_valid(validator):
     assert (plan["status"], plan["artifacts"], plan["mirror"], plan["error"]) == ("ok", [], None, None)
 
 
-def error_classes(base: type = errors.PipelineError) -> list[type]:
+def error_classes(base: type[errors.PipelineError] = errors.PipelineError) -> list[type[errors.PipelineError]]:
     """Every kind of error, whatever modules are loaded: a room may have one of a kind that tells it more."""
     kinds = (child for child in base.__subclasses__() if child.__module__ == errors.__name__)
     return [base, *(found for child in kinds for found in error_classes(child))]

@@ -230,7 +230,7 @@ def test_a_container_whose_client_is_ended_is_removed(tmp_path, monkeypatch, fai
     assert ended == [("docker", "kill", name), ("docker", "rm", "--force", name)]
 
 
-def fail_with(exit_code: int, output: str, monkeypatch, tmp_path) -> Exception:
+def fail_with(exit_code: int, output: str, monkeypatch, tmp_path) -> EngineError:
     def run(argv, **_: object) -> CommandResult:
         if argv[1] == "ps":
             return CommandResult(argv=tuple(argv), exit_code=0, stdout="", seconds=0.0)
@@ -245,6 +245,7 @@ def fail_with(exit_code: int, output: str, monkeypatch, tmp_path) -> Exception:
 def add_to_container(tmp_path, nodeps: bool = True) -> None:
     (tmp_path / "a.rpm").write_text("an rpm")
     with ContainerEngine("podman", "image").with_packages([tmp_path / "a.rpm"], tmp_path / "w", nodeps=nodeps) as there:
+        assert isinstance(there, ContainerEngine)
         assert there.image.startswith(f"localhost/vdsm-pipeline-built-on:{os.getpid()}-")
 
 

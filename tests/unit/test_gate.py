@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ SAFE = "ABCZabcz0189._+"
 REFUSED = "~^%{}:;-/\\ \t\n\"'é()<>=!,"
 
 
-def header(name: str = "vdsm", *, release: str = "1", version: str = "1.0", epoch: int = 0, **more: object) -> Header:
+def header(name: str = "vdsm", *, release: str = "1", version: str = "1.0", epoch: int = 0, **more: Any) -> Header:
     relations = {kind: frozenset(more.pop(kind, ())) for kind in RELATIONS}
     wishes: dict[str, object] = {
         "arch": "noarch", "is_source": False, "files": {}, "scriptlets": {}, "changelog": (), "installed_bytes": 0,

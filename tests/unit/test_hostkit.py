@@ -207,8 +207,8 @@ def test_whoever_reads_the_kit_of_a_stand_in_is_warned() -> None:
         assert "WARNING: These packages prove the patches and the packaging" in told
         assert "WARNING: The packages are signed with a key for trying" in told
     settings = facts.channel.settings.model_copy(update={"signing": SigningSettings(key_file="/k/key.asc")})
-    told = _facts(*_state(), kind="web")
-    assert "WARNING" not in runbook.text(_kit(replace(told, channel=replace(told.channel, settings=settings))))
+    known = _facts(*_state(), kind="web")
+    assert "WARNING" not in runbook.text(_kit(replace(known, channel=replace(known.channel, settings=settings))))
 
 
 def test_hosts_with_a_release_that_was_rolled_back_come_back_to_the_exact_packages() -> None:

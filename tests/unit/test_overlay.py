@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import SettingsError, SrpmError
+from pipeline.errors import PipelineError, SettingsError, SrpmError
 from pipeline.overlay import lay_over
 
 GOLDEN_DIR = Path(__file__).parent.parent / "golden" / "overlay"
@@ -57,7 +57,7 @@ def added_lines(before: str, after: str) -> list[str]:
     return [line.rstrip("\n") for line in ndiff(before.splitlines(True), after.splitlines(True)) if line[0] in "+-"]
 
 
-def refusal(spec: str, overlay: str = OVERLAY, error: type[Exception] = SrpmError) -> Exception:
+def refusal(spec: str, overlay: str = OVERLAY, error: type[PipelineError] = SrpmError) -> PipelineError:
     with pytest.raises(error) as caught:
         lay(spec, overlay)
     return caught.value

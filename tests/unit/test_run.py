@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -36,7 +36,7 @@ class PlayedChain(Chain):
         self.records[stage.name] = self.records_of.get(self._label, {}).get(stage.name)
         return StageOutcome(stage=stage.name, result="ok")
 
-    def holds(self) -> bool:
+    def holds(self, upto: Collection[str] | None = None) -> bool:
         self.run()
         return True  # the lock of a mirror is for what publishes
 
@@ -59,7 +59,7 @@ def one_by_one() -> Iterator[None]:
 
 @pytest.fixture
 def played(monkeypatch) -> type[PlayedChain]:
-    chain = type("Chain", (PlayedChain,), {"ends": {}, "records_of": {}, "done": []})
+    chain: type[PlayedChain] = type("Chain", (PlayedChain,), {"ends": {}, "records_of": {}, "done": []})
     monkeypatch.setattr("pipeline.run.Chain", chain)
     monkeypatch.setattr("pipeline.order.keys.capabilities_of", lambda *_: ())
     for job in JOBS:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,13 @@ def run(make_context, tmp_path):
 
 
 def test_the_runner_is_called_with_tree_and_tests_and_writes_no_bytecode(run, checkout_dir):
-    seen = []
-    assert run(lambda call: seen.append(call.argv) or GOOD).outcome.passed == ("A.a",)
+    seen: list[Sequence[str]] = []
+
+    def note(call):
+        seen.append(call.argv)
+        return GOOD
+
+    assert run(note).outcome.passed == ("A.a",)
     runner = str(checkout_dir / "tests/patched/runner.py")
     assert seen == [("python2.6", "-B", runner, "/a/patched", "/t/vdsm")]
 

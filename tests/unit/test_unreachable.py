@@ -511,7 +511,8 @@ def test_another_user_s_folder_is_not_ours(tmp_path, monkeypatch):
 def test_left_workspaces_elsewhere_are_found_and_others_are_not(out, tidy, tmp_path, monkeypatch):
     for name in ("work-ours", "work-theirs", "other"):
         (tmp_path / name).mkdir()
-    marks.leave(tmp_path / "work-ours"), marks.leave(tmp_path / "other")
+    marks.leave(tmp_path / "work-ours")
+    marks.leave(tmp_path / "other")
     monkeypatch.setattr(marks, "_started", lambda process_id: "gone")
     assert [each.paths for each in tidy(remove=True).chosen if "elsewhere" in each.what] == [(tmp_path / "work-ours",)]
     assert not (tmp_path / "work-ours").exists()
