@@ -14,14 +14,15 @@ import os
 import re
 import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline import canonical
 from pipeline.files import sha256_of, tree_fingerprint, write_whole
 from pipeline.inputs import difference
 from pipeline.memo import by_identity
@@ -63,21 +64,21 @@ class Ledger:
         entry = self._read(stage)
         if entry is None:
             return Found(record=None, reason="not done before")
-        changed = difference(entry["inputs"], inputs)
+        changed = difference(entry.inputs, inputs)
         if changed:
             return Found(record=None, reason=changed)
-        record = _decode(record_type, entry)
+        record = entry.record(record_type)
         if record is None:
             return Found(record=None, reason="the ledger entry was edited or cut short")
         gone = self._gone(record, instead)
         if gone:
             return Found(record=None, reason=f"{gone} is missing or was changed")
-        return Found(record=record, reason=f"nothing changed since {entry['finished']}", finished=entry["finished"])
+        return Found(record=record, reason=f"nothing changed since {entry.finished}", finished=entry.finished)
 
     def last(self, stage: str, record_type: type) -> Any:
         """The newest record of a stage, whatever it was made from, or `None`."""
         entry = self._read(stage)
-        return None if entry is None else _decode(record_type, entry)
+        return None if entry is None else entry.record(record_type)
 
     def has_files(self, record: object) -> bool:
         """Whether all that the record names is still there, unchanged."""
@@ -95,13 +96,13 @@ class Ledger:
         }
         write_whole(self._dir / f"{stage}.json", json.dumps(entry, indent=1, sort_keys=True) + "\n")
 
-    def _read(self, stage: str) -> dict[str, Any] | None:
+    def _read(self, stage: str) -> _Entry | None:
         try:
             with open(f"{self._dir}/{stage}.json", "rb") as stream:  # noqa: PTH123  # a Path for each takes twice the time
-                entry = json.loads(stream.read())
-        except (OSError, ValueError, RecursionError):
+                content = stream.read()
+        except OSError:
             return None
-        return entry if _is_entry(entry) else None
+        return _entry_of(content)
 
     def _gone(self, record: object, instead: Mapping[str, str] = NOTHING_MOVED) -> str:
         """The first of the record's files that is not as it was; empty if all are."""
@@ -139,8 +140,7 @@ def digest_of(record: object) -> str:
 
 
 def _digest(encoded: object) -> str:
-    text = json.dumps(encoded, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical.text_of(encoded)).hexdigest()
 
 
 def prepare(record_types: Iterable[type]) -> None:
@@ -149,24 +149,47 @@ def prepare(record_types: Iterable[type]) -> None:
         _adapter(cast(Hashable, record_type))
 
 
-def _is_entry(entry: object) -> TypeGuard[dict[str, Any]]:
-    """Whether JSON from the disk, which anybody may have edited, has the parts of an entry."""
+@dataclass(kw_only=True, eq=False, slots=True)
+class _Entry:
+    """What lies on the disk of a stage. Its record is made when it is asked for, and once."""
+
+    finished: str
+    inputs: Mapping[str, str]
+    encoded: object
+    sha256: str
+    _records: dict[type, Any] = field(default_factory=dict, init=False)
+
+    def record(self, record_type: type) -> Any:
+        """The record; `None` for one that was edited or cut short, or is of another type."""
+        if record_type not in self._records:
+            self._records[record_type] = self._decoded(record_type)
+        return self._records[record_type]
+
+    def _decoded(self, record_type: type) -> Any:
+        if _digest(self.encoded) != self.sha256:
+            return None
+        try:
+            record = _adapter(record_type).validate_python(self.encoded, strict=False)
+        except ValidationError:
+            return None
+        digest_of.remember(record, self.sha256)
+        return record
+
+
+@lru_cache(64)  # the stages of a job ask for each other's
+def _entry_of(content: bytes) -> _Entry | None:
+    """The entry that anybody may have edited; `None` for what has not the parts of one."""
+    try:
+        entry = canonical.read(content)
+    except (ValueError, RecursionError):
+        return None
     wanted = {"inputs", "record", "record_sha256", "finished"}
     if not isinstance(entry, dict) or entry.get("format") != _FORMAT or not wanted <= entry.keys():
-        return False
+        return None
     inputs = entry["inputs"]
-    return isinstance(inputs, dict) and all(isinstance(value, str) for value in inputs.values())
-
-
-def _decode(record_type: type, entry: Mapping[str, Any]) -> Any:
-    if _digest(entry["record"]) != entry["record_sha256"]:
+    if not isinstance(inputs, dict) or not all(isinstance(value, str) for value in inputs.values()):
         return None
-    try:
-        record = _adapter(record_type).validate_python(entry["record"], strict=False)
-    except ValidationError:
-        return None
-    digest_of.remember(record, entry["record_sha256"])
-    return record
+    return _Entry(finished=entry["finished"], inputs=inputs, encoded=entry["record"], sha256=entry["record_sha256"])
 
 
 @lru_cache

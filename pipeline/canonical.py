@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""JSON of records: read quickly, and written the one way that digests are made of."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+
+def read(content: bytes) -> Any:
+    """The value of a JSON text. Raises: ValueError for what is none, RecursionError for one that is too deep."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:  # it takes no half of a character, which names of files may have
+        return json.loads(content)
+
+
+def text_of(value: Any) -> bytes:
+    """The JSON of a value, the same whatever the order of its keys."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
