@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from pydantic import TypeAdapter
 
@@ -18,6 +19,7 @@ def write(reservation: Reservation) -> str:
     return json.dumps(_ADAPTER.dump_python(reservation, mode="json"), indent=1) + "\n"
 
 
+@lru_cache(256)  # each stage that counts releases asks for all of them
 def read(text: str) -> Reservation | None:
     """The first reservation in a text; `None` for one that was cut short, edited, or never was one."""
     try:
