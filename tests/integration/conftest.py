@@ -274,6 +274,12 @@ class SshServer:
     public_key: str
     known_hosts: Path
 
+    @property
+    def options(self) -> dict[str, object]:
+        """The same for asyncssh."""
+        keys = [str(self.authorized_keys.with_name("user"))]
+        return {"port": self.port, "known_hosts": str(self.known_hosts), "client_keys": keys}
+
 
 @contextlib.contextmanager
 def sshd(folder: Path, *lines: str, addresses: tuple[str, ...] = ("127.0.0.1",)) -> Iterator[SshServer]:

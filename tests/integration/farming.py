@@ -174,8 +174,8 @@ def scheduler(
 
 
 @contextlib.contextmanager
-def site_at(folder: Path, *, store: str = "") -> Iterator[Site]:
-    """A site with a scheduler and no worker yet."""
+def site_at(folder: Path, *, store: str = "", scheduled: bool = True) -> Iterator[Site]:
+    """A site with a scheduler, or none yet, and no worker."""
     folder.mkdir(parents=True, exist_ok=True)
     root = folder / "checkout"
     root.mkdir()
@@ -184,11 +184,11 @@ def site_at(folder: Path, *, store: str = "") -> Iterator[Site]:
     port = free_port()
     add_farm(checkout, certificates, port, store or str(folder / "store"))
     site = Site(checkout, certificates, port, folder / "log")
-    with scheduler(root, port, site.log_path, certificates) as site.scheduler:
-        try:
-            yield site
-        finally:
-            site.close()
+    with contextlib.ExitStack() as stack:
+        if scheduled:
+            site.scheduler = stack.enter_context(scheduler(root, port, site.log_path, certificates))
+        stack.callback(site.close)
+        yield site
 
 
 def add_farm(checkout: Checkout, certificates: Path, port: int, store: str) -> None:

@@ -68,6 +68,7 @@ def _new_site(folder: Path, settings: str = "") -> Site:
     origin = folder / "origin"
     origin.mkdir(parents=True)
     checkout = copy_checkout(origin)
+    shutil.copy(ROOT / ".gitignore", origin)
     manypackages.lay(checkout.root, {"p000": (), "p001": ("p000",)}, only=True)
     path = origin / "pipeline.toml"
     path.write_text(path.read_text().replace('"out/mirror"', f'"{folder}/mirror"') + settings)
@@ -77,7 +78,7 @@ def _new_site(folder: Path, settings: str = "") -> Site:
 def _commit(site: Site) -> None:
     git = ["git", "-C", str(site.dir / "origin"), *_AS_SOMEBODY]
     subprocess.run([*git, "init", "--quiet"], check=True)
-    subprocess.run([*git, "add", "--all", "--force"], check=True)
+    subprocess.run([*git, "add", "--all"], check=True)
     subprocess.run([*git, "commit", "--quiet", "--message", "all"], check=True)
 
 
