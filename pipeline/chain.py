@@ -233,7 +233,12 @@ class Chain:
     def _do(self, stage: Stage, chain_context: TargetContext) -> StageOutcome:
         context = self._context_of(stage, chain_context)
         started = time.monotonic()
-        with context.progress.working(self._label, stage.name), _own_error(stage, context), _turn(stage):
+        with (
+            context.progress.working(self._label, stage.name),
+            _own_error(stage, context),
+            _turn(stage),
+            slots.having(stage.patience),
+        ):
             looked = None if stage.alone else self._looked.pop(stage.name, None)  # others may have done it meanwhile
             inputs, found = looked or self._look(stage, context)
             if found.record is not None:

@@ -22,7 +22,8 @@ class Stage:
     something else of the same inputs. A stage that `changes_its_inputs` (the image it finds, the
     mirror it writes) is kept under what they are after it ran. One that is done `alone` uses what all
     jobs of this process share: only one job is at it at a time. What is done `in_engine` can be done wherever there is
-    such an engine.
+    such an engine. Where cores are few, commands of a stage with
+    more `patience` let those with less go first: long ones begin early, and short ones fill the places that they leave.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Stage:
     changes_its_inputs: bool = False
     alone: bool = False
     in_engine: bool = False
+    patience: int = 0
 
     def module(self) -> Any:
         """The stage's module, imported when it is first needed: starting stays quick."""
@@ -88,6 +90,7 @@ JOB_STAGES = (
         error=errors.UnitError,
         version=2,
         in_engine=True,
+        patience=1,
     ),
     Stage(
         name="baseline",
@@ -105,8 +108,9 @@ JOB_STAGES = (
         record=model.ContractReport,
         error=errors.UnitError,
         version=2,
+        patience=2,
     ),
-    Stage(name="lint", needs=("build", "baseline"), record=model.LintReport, error=errors.LintError),
+    Stage(name="lint", needs=("build", "baseline"), record=model.LintReport, error=errors.LintError, patience=2),
     Stage(name="changes", needs=("build", "baseline"), record=model.Changes, error=errors.BuildError),
     Stage(
         name="provenance",

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TypeVar
 
 from pipeline import command, crew
@@ -60,7 +61,7 @@ def _pool(width: int) -> Iterator[Callable[[Callable[[Item], Result], Item], Fut
                 return work(item)
 
         try:
-            yield lambda work, item: pool.submit(in_crew, work, item)
+            yield lambda work, item: pool.submit(copy_context().run, in_crew, work, item)
         except BaseException:
             with command.none_running(mates):
                 pool.shutdown(wait=True, cancel_futures=True)

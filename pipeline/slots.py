@@ -23,18 +23,18 @@ def fitting() -> int:
 
 
 class _Places:
-    """So many places, and a queue for them: who can wait stands behind all who cannot, else who came first is first."""
+    """So many places, and a queue for them: more patience stands further behind, else the first is first."""
 
     def __init__(self, width: int) -> None:
         self.width = width
         self._free = width
-        self._queue: list[tuple[bool, int]] = []
+        self._queue: list[tuple[int, int]] = []
         self._came = itertools.count()
         self._changed = threading.Condition()
 
-    def take(self, *, can_wait: bool) -> None:
+    def take(self, patience: int) -> None:
         with self._changed:
-            ticket = (can_wait, next(self._came))
+            ticket = (patience, next(self._came))
             bisect.insort(self._queue, ticket)
             try:
                 self._changed.wait_for(lambda: self._free and self._queue[0] == ticket)
@@ -50,7 +50,7 @@ class _Places:
 
 
 _places: _Places | None = None
-_can_wait: ContextVar[bool] = ContextVar("can_wait", default=False)
+_patience: ContextVar[int] = ContextVar("patience", default=0)
 
 
 def allow(width: int) -> None:
@@ -65,20 +65,20 @@ def width() -> int:
 
 
 @contextmanager
-def behind_others() -> Iterator[None]:
-    """What this thread runs meanwhile is short, and fills the places that long work leaves: that should begin early."""
-    token = _can_wait.set(True)
+def having(patience: int) -> Iterator[None]:
+    """What this thread, and those that it starts, run meanwhile lets all go first that has less of it."""
+    token = _patience.set(patience)
     try:
         yield
     finally:
-        _can_wait.reset(token)
+        _patience.reset(token)
 
 
 @contextmanager
 def taken() -> Iterator[None]:
     """Wait for a place, and have it. Who has one must not ask for another."""
     places = _there()
-    places.take(can_wait=_can_wait.get())
+    places.take(_patience.get())
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import files, judging, junit, parallel, slots, testrun
+from pipeline import files, judging, junit, parallel, testrun
 from pipeline.context import JobContext
 from pipeline.engines.base import Workspace
 from pipeline.errors import PipelineError, UnitError
@@ -109,8 +109,7 @@ def _run_all(tree: PatchedTree, workspace: Workspace, context: JobContext, logs:
     ]
 
     def run_one(count: int) -> TestRun:
-        with slots.behind_others():  # the builds beside it take longer
-            return testrun.run_tests(trees[count], context.tests_dir, workspace, context, log_path=logs[count])
+        return testrun.run_tests(trees[count], context.tests_dir, workspace, context, log_path=logs[count])
 
     return parallel.run_all(run_one, range(len(trees)))
 

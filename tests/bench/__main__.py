@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import farm, mirror, mirrors, packages, repodata, sidebyside
+from tests.bench.engine import in_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 BARE = Path(__file__).with_name("bare.sh")
@@ -110,17 +111,12 @@ class Bench:
     def _bare(self, work_dir: Path, checks: str) -> None:
         work_dir.mkdir()
         home_dir = self.start_dir / self.target / "vdsm"
-        image = json.loads((home_dir / "ledger" / "image.json").read_text())["record"]
-        engine: list[str] = []
-        if image["engine"] != "host":
-            mount = f"type=bind,source={work_dir},target=/workspace"
-            engine = [image["engine"], "run", "--rm", "--network", "none", "--user", "1000:1000", "--mount", mount]
-            engine += ["--env", "HOME=/workspace", image["reference"]]
+        engine = in_engine(home_dir, work_dir)
         srpm = next((home_dir / "srpm").glob("*.src.rpm"))
         facts = json.loads((home_dir / "ledger" / "fetch.json").read_text())["record"]
         dist = "." + facts["evr"]["release"].partition(".")[2]
         tests_dir = ROOT / "tests" / "patched"
-        python = "python3" if image["engine"] == "host" else "python2.7"
+        python = "python2.7" if engine else "python3"
         words = [work_dir, srpm, ROOT / "patches/vdsm", tests_dir, ROOT / "specs/vdsm/rpmlint.toml", dist, python]
         environment = {
             "BENCH_CHECKS": checks,

@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -202,7 +201,7 @@ def test_little_memory_leaves_less_room(monkeypatch: pytest.MonkeyPatch) -> None
     assert slots.fitting() == 1
 
 
-def test_who_can_wait_is_behind_those_who_cannot_and_else_who_came_first_is_first() -> None:
+def test_who_has_more_patience_is_behind_and_else_who_came_first_is_first() -> None:
     slots.allow(1)
     order: list[str] = []
     held, threads = threading.Event(), []
@@ -211,9 +210,15 @@ def test_who_can_wait_is_behind_those_who_cannot_and_else_who_came_first_is_firs
         with slots.taken():
             held.wait(timeout=20)
 
-    def take(name: str, *, can_wait: bool) -> None:
-        with slots.behind_others() if can_wait else nullcontext(), slots.taken():
-            order.append(name)
+    def take(name: str) -> None:
+        patience = ("build", "test", "look").index(name.partition(" ")[0])
+
+        def work(_: int) -> None:
+            with slots.taken():
+                order.append(name)
+
+        with slots.having(patience):
+            run_all(work, [1])  # a thread of its own
 
     def begin(work: Callable[[], None], waiting: int) -> None:
         thread = threading.Thread(target=work)
@@ -225,12 +230,12 @@ def test_who_can_wait_is_behind_those_who_cannot_and_else_who_came_first_is_firs
 
     try:
         begin(hold, 0)
-        names = ("test 1", "test 2", "build 1", "build 2")
+        names = ("look 1", "test 1", "test 2", "build 1", "build 2")
         for count, name in enumerate(names):
-            begin(partial(take, name, can_wait=name.startswith("test")), count + 1)
+            begin(partial(take, name), count + 1)
         held.set()
         for thread in threads:
             thread.join(timeout=20)
     finally:
         slots.allow(slots.fitting())
-    assert order == ["build 1", "build 2", "test 1", "test 2"]
+    assert order == ["build 1", "build 2", "test 1", "test 2", "look 1"]
