@@ -19,6 +19,7 @@ from pipeline import crew, parallel, results, slots
 from pipeline.context import TargetContext
 from pipeline.errors import CommandFailed, Interrupted, PipelineError, interrupted, words_of
 from pipeline.flow import Stage
+from pipeline.inputs import difference
 from pipeline.ledger import Found, Ledger, digest_of
 from pipeline.model import StageOutcome
 
@@ -245,13 +246,24 @@ class Chain:
                 return self._held(stage, found, time.monotonic() - started)
             self._shown.begin(context.home_dir, self._stages)
             record = stage.module().run(*self._given(stage), context=context)
+            inputs = self._inputs_behind(stage, inputs, context)
             self.records[stage.name] = record
-            if stage.changes_its_inputs:
-                inputs = self._inputs(stage, context)
             now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
             self._ledger.keep(stage.name, record, inputs, finished=now, seconds=time.monotonic() - started)
         log = str(context.log_path) if context.log_path.exists() else ""
         return StageOutcome(stage=stage.name, result="ok", reason=found.reason, log=log)
+
+    def _inputs_behind(self, stage: Stage, before: dict[str, str], context: TargetContext) -> dict[str, str]:
+        """What the record is of, now that the stage is done: what it was asked for may have been changed meanwhile."""
+        now = self._inputs(stage, context)
+        changed = difference(before, now)
+        if changed and not stage.changes_its_inputs:
+            raise stage.error(
+                "changed-meanwhile",
+                f"{stage.name} was at work when its input changed: {changed}",
+                hint="run the same again: nothing of it was kept",
+            )
+        return now
 
     def _look(self, stage: Stage, context: TargetContext) -> _Looked:
         """What the stage would be done with now, and what there is of it."""

@@ -58,12 +58,20 @@ def tree_fingerprint(top_dir: Path | str) -> str:
 
 
 def content_digest(top_dir: Path, *, but: Collection[str] = ()) -> str:
-    """A digest of the names and contents in a tree, the same for every checkout of it; folders `but` these count."""
+    """A digest of the names and contents in a tree, the same for every checkout of it; folders `but` these count.
+
+    A link counts as what it leads to if that is a file, else as a link.
+    """
     digest = hashlib.sha256()
     for entry in _walk(top_dir, but):
-        if entry.is_file(follow_symlinks=False):
-            name = os.path.relpath(entry.path, top_dir)
-            digest.update(f"{name}\0{sha256_of(Path(entry.path))}\n".encode(errors="surrogateescape"))
+        if entry.is_file():
+            content = sha256_of(entry.path)
+        elif entry.is_symlink():
+            content = f"-> {os.readlink(entry.path)}"  # noqa: PTH115  # a Path of what may be no text
+        else:
+            continue
+        name = os.path.relpath(entry.path, top_dir)
+        digest.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

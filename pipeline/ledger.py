@@ -120,7 +120,7 @@ class Ledger:
                 return status.st_size == part.size_bytes
             if sha256_of(path) != part.sha256:
                 return False
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a path that no file can have
             return False
         # What was written this very moment may be written again under the same time.
         if time.time() - status.st_ctime > _SETTLED_SECONDS:
@@ -153,6 +153,7 @@ def prepare(record_types: Iterable[type]) -> None:
 class _Entry:
     """What lies on the disk of a stage. Its record is made when it is asked for, and once."""
 
+    content: bytes
     finished: str
     inputs: Mapping[str, str]
     encoded: object
@@ -166,10 +167,13 @@ class _Entry:
         return self._records[record_type]
 
     def _decoded(self, record_type: type) -> Any:
-        if _digest(self.encoded) != self.sha256:
-            return None
+        encoded = self.encoded
+        if _digest(encoded) != self.sha256:  # perhaps it has a number that was rounded
+            encoded = canonical.read_exactly(self.content)["record"]
+            if _digest(encoded) != self.sha256:
+                return None
         try:
-            record = _adapter(record_type).validate_python(self.encoded, strict=False)
+            record = _adapter(record_type).validate_python(encoded, strict=False)
         except ValidationError:
             return None
         digest_of.remember(record, self.sha256)
@@ -189,7 +193,13 @@ def _entry_of(content: bytes) -> _Entry | None:
     inputs = entry["inputs"]
     if not isinstance(inputs, dict) or not all(isinstance(value, str) for value in inputs.values()):
         return None
-    return _Entry(finished=entry["finished"], inputs=inputs, encoded=entry["record"], sha256=entry["record_sha256"])
+    return _Entry(
+        content=content,
+        finished=entry["finished"],
+        inputs=inputs,
+        encoded=entry["record"],
+        sha256=entry["record_sha256"],
+    )
 
 
 @lru_cache

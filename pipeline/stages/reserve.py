@@ -80,6 +80,7 @@ def run(tree: PatchedTree, image: Image, *, context: JobContext) -> Reservation:
     if changed:
         context.progress.heading(f"rebuilding: {changed}")
     with book.lock():
+        _mend(book, context)
         for _ in range(_ATTEMPTS):
             there = tags.read()
             same = _of_the_same_input(_known(book, there), tree.srpm, digest(wanted), state, context)
@@ -222,6 +223,13 @@ def _is_what_we_made(there: tuple[PublishedRpm, ...], evr: Evr, context: JobCont
 @by_identity(4)  # the packages of a mirror are asked for by each job
 def _by_nevra(there: tuple[PublishedRpm, ...]) -> dict[str, PublishedRpm]:
     return {rpm.nevra: rpm for rpm in there}
+
+
+def _mend(book: Book, context: JobContext) -> None:
+    """Write the last reservation again where its file was cut short or edited: its input keeps the number."""
+    last = Ledger(context.home_dir, context.out_path).last("reserve", Reservation)
+    if last is not None and last.number in book.numbers() and last not in book.reservations():
+        book.keep(last)
 
 
 def _known(book: Book, there: Taken) -> list[Reservation]:

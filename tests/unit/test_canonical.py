@@ -36,8 +36,13 @@ def test_what_python_s_own_json_wrote_is_read_as_it_would_read_it(value):
 
 
 def test_plain_text_is_what_digests_of_entries_were_always_made_of():
-    value = {"b": [1, 2.5, None, True], "a": "word"}
+    value = {"b": [1, 2.5, None, True], "a": "word \u00e9 \udce9 \u20ac"}
     assert canonical.text_of(value) == json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def test_whole_numbers_of_any_length_are_read_exactly():
+    value = {"number": 20261121221142123457}
+    assert canonical.read_exactly(canonical.text_of(value)) == value
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'"\xff"', b"[1,]", b"{} {}"])

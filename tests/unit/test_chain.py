@@ -113,6 +113,18 @@ def test_every_stage_is_given_the_records_that_it_needs_in_order(run, calls):
     assert chain.records["gamma"] == Evr(version="gamma", release="1")
 
 
+def test_what_changes_while_a_stage_is_at_work_is_told_and_nothing_of_it_is_kept(run, played, calls):
+    played["beta"].behind = lambda: played["beta"].own_inputs.update(setting="2")
+    chain = run()
+    assert results(chain) == ["alpha ok", "beta failed", "gamma skipped"]
+    assert isinstance(chain.error, BuildError)
+    assert chain.error.message == "beta was at work when its input changed: setting changed from 1 to 2"
+    played["beta"].behind = lambda: None
+    played["beta"].own_inputs.update(setting="1")
+    assert results(run()) == ["alpha cached", "beta ok", "gamma ok"]
+    assert calls == ["alpha()", "beta(alpha-1)", "beta(alpha-1)", "gamma(alpha-1, beta-1)"]
+
+
 def test_every_stage_is_told_with_its_time(run, told):
     chain = run()
     assert all(0 <= outcome.seconds < 5 for outcome in chain.outcomes)

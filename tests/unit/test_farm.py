@@ -244,7 +244,7 @@ def test_workers_that_differ_are_named() -> None:
     older = replace(here, parts=tuple((name, "0" if name == "patches/" else own) for name, own in here.parts))
     other = refused(fact("one", version=older))
     assert other.message == "the worker one cannot be used: its patches/ differs from what is here"
-    assert other.hint == "bring the checkout of one to this one's state, then start its worker anew"
+    assert other.hint == "bring the checkout of one to this one's state, then start the worker one anew"
     other = refused(fact("one", version=Version(parts=())))
     assert "its pipeline/, patches/, specs/, tests/patched/, containers/ and pipeline.toml differ from" in other.message
     changed = refused(fact("one"), fact("two", changed=("patches/", "specs/")))
@@ -253,6 +253,12 @@ def test_workers_that_differ_are_named() -> None:
     changed = refused(fact("one", changed=("specs/",), version=older))
     assert changed.message == "the worker one cannot be used: its specs/ was changed since it was started"
     assert changed.hint == other.hint
+    both = refused(fact("one", changed=("specs/",)), fact("two", changed=("specs/",)), fact("three", version=older))
+    assert both.message == (
+        "the workers one and two cannot be used: their specs/ was changed since they were started;"
+        " nor can the worker three"
+    )
+    assert both.hint.startswith("bring the checkout of one, two and three to this one's state, then start the workers")
     other = Image(engine="podman", reference="localhost/x:1", digest="def")
     message = refused(fact("one"), fact("two", images=(("demo", other),))).message
     assert message == "demo: commands run in localhost/x:1 abc at one, and in localhost/x:1 def at two"

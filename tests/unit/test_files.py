@@ -271,3 +271,20 @@ def test_names_that_are_not_utf_8_are_digested(tree):
     (tree / os.fsdecode(b"\xff")).write_text("")
     assert files.tree_fingerprint(tree)
     assert files.content_digest(tree)
+
+
+def test_a_content_digest_sees_what_links_lead_to(tmp_path):
+    tree, elsewhere = tmp_path / "tree", tmp_path / "elsewhere"
+    tree.mkdir()
+    elsewhere.write_text("one")
+    found = [files.content_digest(tree)]
+    (tree / "link").symlink_to(elsewhere)
+    found.append(files.content_digest(tree))
+    elsewhere.write_text("two")
+    found.append(files.content_digest(tree))
+    elsewhere.unlink()
+    found.append(files.content_digest(tree))
+    (tree / "link").unlink()
+    (tree / "link").symlink_to(tmp_path)
+    found.append(files.content_digest(tree))
+    assert len({*found}) == len(found)

@@ -154,7 +154,7 @@ MAY_IMPORT = {
     "farm.workplace": {"errors", "farm.version"},
     "farm.letters": {"farm.trouble", "farm.version", "model"},
     "farm.greeting": {"errors", "farm", "farm.facts", "farm.letters", "settingtables"},
-    "farm.preload": {"errors", "farm", "farm.worker", "farm.workplace", "progress", "settings"},
+    "farm.preload": {"errors", "farm", "farm.worker", "farm.workplace", "files", "progress", "settings"},
     "farm.trouble": {"errors", "model"},
     "farm.facts": {"engines.choice", "errors", "farm.version", "farm.workplace", "model", "settings"},
     "farm.agreement": {"errors", "farm.facts", "farm.version", "model"},

@@ -69,6 +69,18 @@ def test_a_record_is_found_wherever_the_out_directory_lies(ledger, record, out_p
     assert Ledger(moved / "demo" / "a", moved).find("patch", PatchedTree, INPUTS).record == record
 
 
+def test_a_number_of_many_digits_is_kept_as_it_is(ledger, out_path):
+    record = Evr(version="1", release="2", epoch=20261121221142123457)
+    ledger.keep("render", record, INPUTS, finished="now", seconds=1)
+    assert Ledger(out_path / "demo" / "a", out_path).find("render", Evr, INPUTS).record == record
+
+
+def test_a_path_that_no_file_can_have_is_missing(ledger, out_path):
+    record = File(path=Path("a\udce9\0b"), size_bytes=1, sha256="0" * 64)
+    ledger.keep("render", record, INPUTS, finished="now", seconds=1)
+    assert "is missing or was changed" in ledger.find("render", File, INPUTS).reason
+
+
 def test_a_stage_that_never_ran_was_not_done_before(ledger):
     assert ledger.find("build", PatchedTree, INPUTS).reason == "not done before"
     assert ledger.last("build", PatchedTree) is None

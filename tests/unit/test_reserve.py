@@ -170,6 +170,14 @@ def test_another_image_gives_a_new_number(machine):
     assert "image changed from here (1) to here (2)" in machine.said.getvalue()
 
 
+def test_a_reservation_whose_file_was_cut_short_is_written_again_and_its_input_keeps_the_number(machine):
+    first = machine.reserve()
+    Ledger(machine.home_dir, machine.context.out_path).keep("reserve", first, {}, finished="now", seconds=1)
+    (machine.home_dir / "releases/904/reservation.json").write_text("{")
+    assert machine.with_patch("other").number() == 905
+    assert machine.with_patch("first").reserve() == first
+
+
 def test_a_former_input_has_its_former_number_until_a_higher_one_is_published(machine, published):
     first = machine
     assert first.number() == 904
