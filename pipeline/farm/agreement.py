@@ -21,8 +21,7 @@ def image_of(target: str, resource: str, workers: Sequence[Facts], version: Vers
             f"no worker serves the target {target} (resource {resource}); workers: {names}",
             hint="start one on a machine with that image: `.venv/bin/nox -s worker`",
         )
-    for each in serving:
-        _refuse_other_version(each, version)
+    _refuse_other_versions(serving, version)
     images = {each.worker: each.image(target) for each in serving}
     first_name, first = next(iter(images.items()))
     for name, image in images.items():
@@ -41,20 +40,31 @@ def image_of(target: str, resource: str, workers: Sequence[Facts], version: Vers
     return first
 
 
-def _refuse_other_version(worker: Facts, version: Version) -> None:
-    other = version.differing(worker.version)
-    if not worker.changed and not other:
+def _refuse_other_versions(workers: Sequence[Facts], version: Version) -> None:
+    """Raises: FarmError naming all that differ, with why the first of them does."""
+    faults = {each.worker: (version.differing(each.version), each.changed) for each in workers}
+    faults = {name: fault for name, fault in faults.items() if any(fault)}
+    if not faults:
         return
-    why = f"its {named(other)} {_verb(other, 'differs', 'differ')} from what is here"
-    if worker.changed:
-        why = f"its {named(worker.changed)} {_verb(worker.changed, 'was', 'were')} changed since it was started"
+    other, changed = next(iter(faults.values()))
+    alike = [name for name, fault in faults.items() if fault == (other, changed)]
+    its, it = ("its", "it") if len(alike) == 1 else ("their", "they")
+    why = f"{its} {named(other)} {_verb(other, 'differs', 'differ')} from what is here"
+    if changed:
+        started = _verb([*alike], "was", "were")
+        why = f"{its} {named(changed)} {_verb(changed, 'was', 'were')} changed since {it} {started} started"
+    more = [name for name in faults if name not in alike]
     raise FarmError(
         "other-version",
-        f"the worker {worker.worker} cannot be used: {why}",
-        hint=f"bring the checkout of {worker.worker} to this one's state, then start its worker anew"
-        if other
-        else f"start the worker {worker.worker} anew",
+        f"{_workers(alike)} cannot be used: {why}" + (f"; nor can {_workers(more)}" if more else ""),
+        hint=f"bring the checkout of {named([*faults])} to this one's state, then start {_workers([*faults])} anew"
+        if any(other for other, _ in faults.values())
+        else f"start {_workers([*faults])} anew",
     )
+
+
+def _workers(names: Sequence[str]) -> str:
+    return f"{_verb(names, 'the worker', 'the workers')} {named(names)}"
 
 
 def _verb(parts: Sequence[str], one: str, several: str) -> str:

@@ -58,6 +58,7 @@ class Farm:
         self._images: dict[str, Image] = {}
         self._sent: dict[tuple[Job, str], str] = {}
         self._full: set[str] = set()
+        self._missed: set[str] = set()
         self._begun_at: dict[str, str] = {}
         found.listen(run, self._begun)
 
@@ -180,6 +181,7 @@ class Farm:
 
         def look(slots: int) -> None:
             self._refuse_if_stopped()
+            self._tell_of_none(resource, slots)
             patience.look(slots)
 
         def slots() -> int:
@@ -193,6 +195,17 @@ class Farm:
                 return self._wait(future, lambda: look(slots()), asked)
             finally:
                 future.cancel()  # what is done does not mind
+
+    def _tell_of_none(self, resource: str, slots: int) -> None:
+        """Say once that all workers are gone for whom something waits, and again when that comes again."""
+        with self._lock:
+            is_new = not slots and resource not in self._missed
+            (self._missed.discard if slots else self._missed.add)(resource)
+        if is_new:
+            seconds = self._settings.farm.wait_seconds
+            self._progress.warning(
+                f"no worker with the resource {resource} is there: one is waited for, up to {seconds:g} seconds"
+            )
 
     def _wait(self, future: Future[Answer], look: Callable[[], None], asked: Asked) -> Answer:
         while True:

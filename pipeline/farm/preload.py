@@ -7,10 +7,14 @@ Source: https://docs.dask.org/en/stable/how-to/customize-initialization.html
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
+from pipeline import files
 from pipeline.errors import PipelineError
 from pipeline.farm import worker as room
 from pipeline.farm import workplace
@@ -20,6 +24,7 @@ from pipeline.settings import read_settings
 if TYPE_CHECKING:
     from distributed import Worker
 
+_BEGUN_SECONDS = 60
 # Until the process ends: jobs may be ended later than the teardown.
 _opened = ExitStack()
 
@@ -46,10 +51,21 @@ def _settle(worker: Worker, progress: Progress) -> None:
     settings = read_settings(Path(__file__).resolve().parents[2])
     wish = room.Wish(nthreads=worker.state.nthreads, work_dir=_folder(worker), name=str(worker.name))
     images = room.served(settings, progress, wish)
+    _tidy(wish.work_dir)
     for resources in (worker.state.total_resources, worker.state.available_resources):
         resources.update(room.resources_of(settings, images, wish))
     _opened.enter_context(room.opened(settings, images, wish, progress))
     progress.heading(f"worker {wish.name}: {', '.join(worker.state.total_resources)}, in {wish.work_dir}")
+
+
+def _tidy(work_dir: Path) -> None:
+    """Remove the folders of workers that are gone: the next one has another address, and never comes to them."""
+    for each in work_dir.parent.glob("*/.lock"):
+        with suppress(Timeout, OSError):
+            # One that begins beside us makes its lock a moment before it has it.
+            if each.parent != work_dir and time.time() - each.stat().st_mtime > _BEGUN_SECONDS:
+                with FileLock(each, timeout=0):
+                    files.remove_tree(each.parent)
 
 
 def _folder(worker: Worker) -> Path:

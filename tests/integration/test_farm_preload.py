@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import yaml
 
 from pipeline.errors import FarmError
 from tests.integration import farming
+from tests.integration.checkout import ROOT
 from tests.integration.conftest import SshServer
 from tests.integration.farming import Site, as_here, page_block, processes_naming, stages, wait_until
 
@@ -36,21 +38,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
 @contextlib.contextmanager
 def deployed(site: Site, server: SshServer, root: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """The page's own program at work: each of its hosts is this machine, by ssh."""
-    work = str(site.log_path.with_name("work"))
-    here = {
-        '["one", "one", "two", "three"],': f'["127.0.0.1"] * {HOSTS + 1}, connect_options={server.options},',
-        "env -C /srv/vdsm-packaging .venv/bin/python": f"env -C {root or site.checkout.root} {sys.executable}",
-        "/etc/farm": str(site.certificates), "8786": str(site.port), "/var/tmp/farm": work,
-    }  # fmt: skip
-    program = page_block(DEPLOYERS, "python")
-    for there, ours in here.items():
-        assert there in program
-        program = program.replace(there, ours)
-    with site.log_path.open("ab") as log:
-        process = subprocess.Popen([sys.executable, "-c", program], cwd=site.checkout.root, stdout=log, stderr=log)
+    process = start(site, server, root)
     try:
         wait_until(
-            lambda: process.poll() is not None or site.log_path.read_text().count("Start worker at") == HOSTS,
+            lambda: process.poll() is not None or "the farm is up" in site.log_path.read_text(),
             "it does not come up",
             site.log_path,
         )
@@ -61,6 +52,24 @@ def deployed(site: Site, server: SshServer, root: Path | None = None) -> Iterato
         process.wait()
         for process_id in processes(site):
             os.kill(process_id, signal.SIGKILL)
+
+
+def start(site: Site, server: SshServer, root: Path | None = None) -> subprocess.Popen[bytes]:
+    here = {
+        '["one", "one", "two", "three"]': repr(["127.0.0.1"] * (HOSTS + 1)),
+        '"connect_timeout": 20': f'**{server.options}, "connect_timeout": 20',
+        '"/srv/vdsm-packaging"': repr(str(root or site.checkout.root)),
+        ".venv/bin/python": sys.executable,
+        "/etc/farm": str(site.certificates),
+        "8786": str(site.port),
+        "/var/tmp/farm": str(site.log_path.with_name("work")),
+    }
+    program = (ROOT / "docs" / "farm" / "ssh.py").read_text()
+    for there, ours in here.items():
+        assert there in program
+        program = program.replace(there, ours)
+    with site.log_path.open("ab") as log:
+        return subprocess.Popen([sys.executable, "-c", program], cwd=site.checkout.root, stdout=log, stderr=log)
 
 
 def processes(site: Site, words: str = SPEC) -> list[int]:
@@ -80,9 +89,30 @@ def test_the_page_s_program_makes_a_farm_that_does_jobs_and_ends_with_it(
             outcomes = farm.bring(site.context(farm, tmp_path / "out"), stages("image", "fetch", "patch"), "attempt")
         assert [row.result for row in outcomes] == ["ok"] * 3
         assert not jobs(site)
-        program.terminate()
+        wait_until(lambda: "patch ended in" in site.log_path.read_text(), "it does not tell", site.log_path, 20)
+        program.send_signal(signal.SIGHUP)
         assert program.wait(timeout=farming.UP_SECONDS) == 0
         wait_until(lambda: not processes(site), "they go on", site.log_path, 20)
+
+
+@pytest.mark.parametrize("seconds", [0.8, 1.6])
+def test_who_ends_it_while_it_begins_leaves_nothing(site: Site, ssh_server: SshServer, seconds: float) -> None:
+    program = start(site, ssh_server)
+    time.sleep(seconds)  # Python, dask, and the scheduler take about two
+    program.send_signal(signal.SIGINT)
+    assert program.wait(timeout=farming.UP_SECONDS) in (0, -signal.SIGINT)
+    wait_until(lambda: not processes(site), "they go on", site.log_path, 20)
+    assert "Traceback" not in site.log_path.read_text()
+
+
+def test_folders_of_workers_that_are_gone_are_removed(site: Site, ssh_server: SshServer) -> None:
+    folders = [site.log_path.with_name("work") / "farm" / name for name in ("gone", "begun")]
+    for folder in folders:
+        (folder / "jobs" / "1").mkdir(parents=True)
+        (folder / ".lock").touch()
+    os.utime(folders[0] / ".lock", (0, 0))
+    with deployed(site, ssh_server):
+        assert [folder.exists() for folder in folders] == [False, True]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "told to end"])
