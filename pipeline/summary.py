@@ -37,7 +37,9 @@ def tell_plan(planned: Sequence[JobOutcome], progress: Progress) -> None:
             progress.table(f"plan of {job.job}", ("stage", "would", "why"), rows)
         if job.needs:
             progress.note(f"{job.job} is built on {', '.join(need.package for need in job.needs)}")
-        would_be = f"; the release would be {job.evr}" if job.evr and not _is_done(job) else ""
+        # An input that is not known yet may be one that has a release: a patch that was taken back, say.
+        unless = ", or the one that its input has" if _is_unknown(job) else ""
+        would_be = f"; the release would be {job.evr}{unless}" if job.evr and not _is_done(job) else ""
         progress.heading(f"{job.job}: {job.reason or 'it is to be seen what changed'}{would_be}")
         for evr in job.unpublished:
             progress.heading(f"{job.job}: {evr} was reserved and is not published")
@@ -103,6 +105,11 @@ def _to_install(job: JobOutcome) -> tuple[str, ...]:
     """The package that has the job's name, else all that were built: a source need not make one of its own name."""
     names = tuple(rpm.name for rpm in job.build.rpms) if job.build else ()
     return (job.job.package,) if job.job.package in names or not names else names
+
+
+def _is_unknown(job: JobOutcome) -> bool:
+    """Whether a plan does not know what a release of it would be made of."""
+    return any(stage.stage == "patch" and stage.result == "run" for stage in job.stages)
 
 
 def _is_done(job: JobOutcome) -> bool:

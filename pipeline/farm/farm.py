@@ -181,11 +181,12 @@ class Farm:
 
         def look(slots: int) -> None:
             self._refuse_if_stopped()
-            self._tell_of_none(resource, slots)
             patience.look(slots)
 
         def slots() -> int:
-            return self._pool.slots(resource, avoided)
+            there = self._pool.slots(resource, avoided)
+            self._tell_of_none(resource, there)
+            return there
 
         with self._turns.turn(resource, slots, look):
             self._refuse_if_stopped()

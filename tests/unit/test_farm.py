@@ -194,12 +194,20 @@ def test_when_commands_are_ended_here_the_farm_s_are_given_up_too(tmp_path) -> N
 
 
 def test_a_wish_that_nobody_can_serve_ends_after_its_time(tmp_path) -> None:
-    workers = Workers()
-    farm, context = farm_of(workers, tmp_path)
+    workers, told = Workers(), Told()
+    farm, context = farm_of(workers, tmp_path, told)
     farm.engine("demo")
     workers.names = ()
     with pytest.raises(FarmError, match="no worker with the resource demo was there for 1 seconds"):
         bring(farm, context)
+    waits = "no worker with the resource demo is there: one is waited for, up to 1 seconds"
+    assert told.warnings == [waits]
+    workers.names, workers.said[:] = ("one",), [DONE]
+    bring(farm, context)
+    workers.names = ()
+    with pytest.raises(FarmError):
+        bring(farm, context)
+    assert told.warnings == [waits, waits]
 
 
 def test_patience_begins_anew_when_somebody_comes(monkeypatch) -> None:

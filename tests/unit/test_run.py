@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline import flow, slots
+from pipeline import flow, slots, summary
 from pipeline.chain import Chain
 from pipeline.context import JobContext, TargetContext
 from pipeline.errors import BuildError, NetworkError, UnitError, interrupted
@@ -325,6 +325,19 @@ def test_a_plan_has_the_release_that_would_be_made(new_run, played, foreseen, ma
     assert (planned.evr, without.evr) == ("4.16.30-0.demo.label.905", "")
     assert (planned.unpublished, without.unpublished) == (VAIN[:1], ())
     assert foreseen == [(srpm, None, "image")]
+
+
+def test_a_plan_says_that_an_input_which_is_not_known_may_have_a_release(new_run, played, foreseen, make_srpm, told):
+    run = new_run()
+    for more, words in (
+        ({}, "905, or the one that its input has\n"),
+        ({"patch": SimpleNamespace(patches=())}, "905\n"),
+    ):
+        played.records_of["demo/vdsm"] |= {"image": "image", "fetch": make_srpm(), **more}
+        summary.tell_plan(run.plan(JOBS[:1]), run.progress)
+        assert told.getvalue().partition("the release would be 4.16.30-0.demo.label.")[2].startswith(words)
+        told.seek(0)
+        told.truncate()
 
 
 def test_a_plan_looks_for_the_release_of_the_same_input_where_that_is_known(new_run, played, foreseen, make_srpm):
