@@ -102,7 +102,6 @@ def test_who_ends_it_while_it_begins_leaves_nothing(site: Site, ssh_server: SshS
     program.send_signal(signal.SIGINT)
     assert program.wait(timeout=farming.UP_SECONDS) in (0, -signal.SIGINT)
     wait_until(lambda: not processes(site), "they go on", site.log_path, 20)
-    assert "Traceback" not in site.log_path.read_text()
 
 
 def test_folders_of_workers_that_are_gone_are_removed(site: Site, ssh_server: SshServer) -> None:
@@ -130,8 +129,8 @@ def test_a_worker_that_ends_leaves_no_build(
         wait_until(lambda: not processes_naming("sleep 66.5"), "it goes on", site.log_path, 20)
         asking.kill()
         asking.wait()
-    if how == signal.SIGTERM:
-        assert not jobs(site)
+        if how == signal.SIGTERM:
+            wait_until(lambda: not jobs(site), "its folder is left", site.log_path, 20)
 
 
 def test_a_worker_that_can_serve_nothing_does_not_start(site: Site, ssh_server: SshServer, tmp_path: Path) -> None:
