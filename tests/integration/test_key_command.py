@@ -90,7 +90,7 @@ def test_a_key_in_gpg_s_keyring_signs_the_demo_and_is_followed_by_the_next(check
     first = made.document["key"]["fingerprint"]
     assert printed(made.document) == {"key": first}
     assert Path(made.document["revocation"]).exists()
-    assert signing.agents_of(gnupg_home) == []
+    assert signing.agents_left(gnupg_home) == []
     configure(checkout, made.document["settings"])
     environment = {"GNUPGHOME": str(gnupg_home)}
     signed = checkout.run("sign", env=environment)
@@ -106,7 +106,7 @@ def test_a_key_in_gpg_s_keyring_signs_the_demo_and_is_followed_by_the_next(check
     assert checkout.run("sign", env=environment).stages["sign"] == "ok"
     assert {path.stem for path in (checkout.job / "signed" / "keys").iterdir()} == {first, second}
     assert checkout.run("sign", env=environment).stages["sign"] == "cached"
-    assert signing.agents_of(gnupg_home) == []
+    assert signing.agents_left(gnupg_home) == []
 
 
 def test_a_passphrase_protects_a_new_key_and_opens_it(checkout, key, tmp_path):

@@ -395,7 +395,7 @@ class TestKeyring:
         with opened(configured(key=keys.good)) as key:
             packages.sign([package], key)
         packages.verify([package], [keys.home.public(tmp_path / "public.asc", keys.good)])
-        assert signing.agents_of(filled) == []
+        assert signing.agents_left(filled) == []
         assert nothing_is_left()
 
     def test_a_key_that_is_not_there(self, gnupg_home, configured):
