@@ -20,10 +20,11 @@ class Stage:
     Its module has `inputs(*given, context) -> {name: digest or value}`, all that decides the result
     besides the records, and `run(*given, context) -> record`. `version` rises when its code makes
     something else of the same inputs. A stage that `changes_its_inputs` (the image it finds, the
-    mirror it writes) is kept under what they are after it ran. One that is done `alone` uses what all
-    jobs of this process share: only one job is at it at a time. What is done `in_engine` can be done wherever there is
-    such an engine. Where cores are few, commands of a stage with
-    more `patience` let those with less go first: long ones begin early, and short ones fill the places that they leave.
+    mirror it writes) is kept under what they are after it ran; those of any other must not change
+    meanwhile. One that is done `alone` uses what all jobs of this process share: only one job is at it
+    at a time. What is done `in_engine` can be done wherever there is such an engine. Where cores are
+    few, commands of a stage with more `patience` let those with less go first: long ones begin early,
+    and short ones fill the places that they leave.
     """
 
     name: str

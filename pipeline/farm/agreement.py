@@ -42,24 +42,24 @@ def image_of(target: str, resource: str, workers: Sequence[Facts], version: Vers
 
 def _refuse_other_versions(workers: Sequence[Facts], version: Version) -> None:
     """Raises: FarmError naming all that differ, with why the first of them does."""
-    faults = {each.worker: (version.differing(each.version), each.changed) for each in workers}
-    faults = {name: fault for name, fault in faults.items() if any(fault)}
+    told = {each.worker: (version.differing(each.version), each.changed) for each in workers}
+    faults = {name: fault for name, fault in told.items() if any(fault)}
     if not faults:
         return
     other, changed = next(iter(faults.values()))
-    alike = [name for name, fault in faults.items() if fault == (other, changed)]
-    its, it = ("its", "it") if len(alike) == 1 else ("their", "they")
+    names, alike = [*faults], [name for name, fault in faults.items() if fault == (other, changed)]
+    its = _verb(alike, "its", "their")
     why = f"{its} {named(other)} {_verb(other, 'differs', 'differ')} from what is here"
     if changed:
-        started = _verb([*alike], "was", "were")
-        why = f"{its} {named(changed)} {_verb(changed, 'was', 'were')} changed since {it} {started} started"
-    more = [name for name in faults if name not in alike]
+        started = _verb(alike, "it was", "they were")
+        why = f"{its} {named(changed)} {_verb(changed, 'was', 'were')} changed since {started} started"
+    more = [name for name in names if name not in alike]
     raise FarmError(
         "other-version",
         f"{_workers(alike)} cannot be used: {why}" + (f"; nor can {_workers(more)}" if more else ""),
-        hint=f"bring the checkout of {named([*faults])} to this one's state, then start {_workers([*faults])} anew"
+        hint=f"bring the checkout of {named(names)} to this one's state, then start {_workers(names)} anew"
         if any(other for other, _ in faults.values())
-        else f"start {_workers([*faults])} anew",
+        else f"start {_workers(names)} anew",
     )
 
 

@@ -88,6 +88,7 @@ def test_the_page_s_program_makes_a_farm_that_does_jobs_and_ends_with_it(
         with site.farm(tmp_path / "out", workers=HOSTS * THREADS) as farm:
             outcomes = farm.bring(site.context(farm, tmp_path / "out"), stages("image", "fetch", "patch"), "attempt")
         assert [row.result for row in outcomes] == ["ok"] * 3
+        assert all(row.where.startswith("tls://") for row in outcomes)
         assert not jobs(site)
         wait_until(lambda: "patch ended in" in site.log_path.read_text(), "it does not tell", site.log_path, 20)
         program.send_signal(signal.SIGHUP)
@@ -140,7 +141,7 @@ def test_a_worker_that_can_serve_nothing_does_not_start(site: Site, ssh_server: 
     (other / "pipeline.toml").write_text("wrong = 1\n")
     with deployed(site, ssh_server, other) as program:
         assert program.wait(timeout=farming.UP_SECONDS) != 0
-    assert "error: " in site.log_path.read_text()
+    assert "wrong: unknown key" in site.log_path.read_text()
 
 
 def test_the_container_s_words_start_a_worker_that_does_a_job(site: Site, tmp_path: Path) -> None:
